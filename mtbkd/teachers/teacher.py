@@ -20,7 +20,7 @@ class Teacher(Protocol):
     def fingerprint(self) -> str: ...
 
     def predict(self, rows: Rows) -> Tensor:
-        """Logits `[n, K]`, or `[S, n, K]` for a Bayesian teacher's S draws (log-probabilities may be -inf)."""
+        """Logits `[n, K]`, or draws `[S, n, K]` of a Bayesian teacher (a log-probability may be -inf)."""
         ...
 
     def size(self) -> tuple[int | None, int | None]:
