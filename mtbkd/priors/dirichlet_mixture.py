@@ -1,0 +1,117 @@
+"""The teacher-informed prior of MT-BKD: a mixture of Dirichlets, one a teacher.
+
+    log sum_m w_m(x_i) Dir(q_i; 1 + s_m(x_i) p_m(x_i))           (arXiv 2605.27967)
+
+s_m is the concentration lambda for a point teacher and, for a Bayesian one, the precision of a Dirichlet with the
+moments of its draws. `normalize` says what each component is divided by:
+
+    density   its own integral (the paper); where s_m differ, the only fair comparison of teachers
+    peak      its maximum: exp(-s_m KL(p_m || q)), fit alone decides
+    none      nothing: exp(-s_m CE(p_m, q)), favours sharp teachers
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mtbkd.errors import require_at_least, require_choice, require_positive
+from mtbkd.priors.prior import TeacherPrior, teacher_precision
+from mtbkd.teachers.bank import TeacherBank
+
+NORMALIZE = ("density", "peak", "none")
+PRECISION = ("moments", "fixed")
+
+
+@dataclass(frozen=True)
+class DirichletMixtureConfig:
+    """concentration: pseudo-observations a point teacher is worth at one input; strength: power on the whole
+    teacher factor; precision: a Bayesian teacher's concentration 'moments' of its draws or 'fixed'."""
+
+    name: str = "dirichlet_mixture"
+    concentration: float = 5.0
+    strength: float = 1.0
+    temperature: float = 1.0
+    normalize: str = "density"
+    precision: str = "moments"
+    min_precision: float = 0.5
+    max_precision: float = 20.0
+
+    def __post_init__(self) -> None:
+        require_at_least(0, concentration=self.concentration, strength=self.strength, min_precision=self.min_precision)
+        require_positive(temperature=self.temperature, max_precision=self.max_precision)
+        require_choice("prior.normalize", self.normalize, NORMALIZE)
+        require_choice("prior.precision", self.precision, PRECISION)
+
+
+class DirichletMixture(TeacherPrior):
+    """Mixture of the teachers' Dirichlets at each row (METHOD: MT-BKD).
+
+    bank: teachers on the pool's rows; weights: `[N, M]`, rows sum to 1, may be exactly 0. Raises `InputError` for
+    weights of another shape, negative concentration, unknown `normalize` or `precision`.
+    """
+
+    def __init__(
+        self,
+        bank: TeacherBank,
+        weights: Tensor,
+        concentration: float = 5.0,
+        temperature: float = 1.0,
+        normalize: str = "density",
+        precision: str = "moments",
+        min_precision: float = 0.5,
+        max_precision: float = 20.0,
+    ) -> None:
+        super().__init__(bank, weights, temperature)
+        require_choice("normalize", normalize, NORMALIZE)
+        require_choice("precision", precision, PRECISION)
+        s = teacher_precision(bank, concentration, precision, min_precision, max_precision, temperature)
+        probs = bank.mean_probs(temperature).transpose(0, 1).double()  # [N, M, K]
+        counts = s[..., None] * probs
+        offset = weights.double().log() + log_normalizer(counts, normalize)  # [N, M]
+        self.precision = s.float()
+        self.log_constant = offset.max(-1).values
+        self.tensors = {
+            "offset": (offset - self.log_constant[:, None]).float(),
+            "counts": counts.float(),
+        }
+
+    def components(self, log_q: Tensor, offset: Tensor, counts: Tensor) -> Tensor:
+        """Log of each weighted component, `[..., n, M]`."""
+        return offset + (counts @ log_q[..., None]).squeeze(-1)
+
+    def score(self, log_q: Tensor, *tensors: Tensor) -> Tensor:
+        return torch.logsumexp(self.components(log_q, *tensors), -1)
+
+    def responsibilities(self, logits: Tensor, rows: Tensor) -> Tensor:
+        """`r_m = softmax_m(log w_m - log B(1 + s_m p_m) + s_m p_m . log q)`: r, not w, weights the teachers in the
+        gradient. `[..., n, K]` -> `[..., n, M]`."""
+        return torch.softmax(self.components(self.log_q(logits), *self.at(rows)), -1)
+
+
+def log_normalizer(counts: Tensor, normalize: str) -> Tensor:
+    """What is added to `counts . log q` to normalise a component, `[..., K]` -> `[...]`.
+
+    density: -log B(1 + counts); peak: the entropy term -sum_k counts_k log(counts_k / s); none: 0.
+    """
+    if normalize == "density":
+        return torch.lgamma((1 + counts).sum(-1)) - torch.lgamma(1 + counts).sum(-1)
+    if normalize == "peak":
+        total = counts.sum(-1, keepdim=True)
+        share = counts / total.clamp(min=torch.finfo(counts.dtype).tiny)
+        return (total * torch.special.entr(share)).sum(-1)
+    return torch.zeros_like(counts[..., 0])
+
+
+def build(config: DirichletMixtureConfig, bank: TeacherBank, weights: Tensor) -> DirichletMixture:
+    """The prior that the configuration names."""
+    return DirichletMixture(
+        bank,
+        weights,
+        concentration=config.concentration,
+        temperature=config.temperature,
+        normalize=config.normalize,
+        precision=config.precision,
+        min_precision=config.min_precision,
+        max_precision=config.max_precision,
+    )

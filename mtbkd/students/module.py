@@ -1,0 +1,46 @@
+"""Any user's network, named by `package.module:factory`."""
+
+import importlib
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from torch import nn
+
+from mtbkd.errors import InputError, require_choice, require_positive
+from mtbkd.students.spec import NetworkSpec
+
+
+@dataclass(frozen=True)
+class ModuleConfig:
+    """factory: `package.module:function` that returns the `nn.Module`; kwargs: its keyword arguments (with
+    `input_shape` and `num_classes` added where the function names them); the rest as for every student."""
+
+    name: str = "module"
+    factory: str = ""
+    kwargs: dict[str, Any] = field(default_factory=dict)
+    prior_scale: float = 1.0
+    prior_kind: str = "fan_in"
+    bayesian: str = "all"
+
+    def __post_init__(self) -> None:
+        require_choice("student.prior_kind", self.prior_kind, ("fixed", "fan_in"))
+        require_positive(**{"student.prior_scale": self.prior_scale})
+
+
+def build(config: ModuleConfig, input_shape: tuple[int, ...], num_classes: int) -> nn.Module:
+    """Call the factory; raises `InputError` where it is not found or does not return an `nn.Module`."""
+    path, _, name = config.factory.partition(":")
+    if not path or not name:
+        raise InputError(f"student.factory is '{config.factory}'; write package.module:function")
+    try:
+        factory = getattr(importlib.import_module(path), name)
+    except (ImportError, AttributeError) as error:
+        raise InputError(f"student.factory '{config.factory}' cannot be imported: {error}") from error
+    offered = {"input_shape": input_shape, "num_classes": num_classes}
+    wanted = getattr(factory, "__code__", None)
+    named = wanted.co_varnames[: wanted.co_argcount + wanted.co_kwonlyargcount] if wanted else ()
+    network = factory(**{k: v for k, v in offered.items() if k in named}, **config.kwargs)
+    if not isinstance(network, nn.Module):
+        raise InputError(f"student.factory '{config.factory}' returned {type(network).__name__}; an nn.Module is needed")
+    network.spec = NetworkSpec("module", asdict(config), tuple(input_shape), num_classes)  # type: ignore[assignment]
+    return network

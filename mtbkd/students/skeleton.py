@@ -1,0 +1,93 @@
+"""A torch network as a pure function of its weights: what makes any `nn.Module` a student."""
+
+import copy
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.dropout import _DropoutNd
+
+from mtbkd.errors import InputError
+
+RANDOM_RATE = (nn.RNNBase, nn.MultiheadAttention, nn.Transformer)
+
+
+class Skeleton:
+    """The network without weights of its own: `skeleton(weights, x) -> logits [n, K]`.
+
+    module: a private copy in eval mode. shapes: parameter name -> shape, in the module's order.
+    Raises `InputError` for a network with BatchNorm or dropout, whose likelihood depends on the batch or on chance.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        refuse_batch_and_chance(module)
+        self.module = copy.deepcopy(module).requires_grad_(False).eval()
+        self.shapes = {name: parameter.shape for name, parameter in self.module.named_parameters()}
+        if not self.shapes:
+            raise InputError(f"network {type(module).__name__} has no parameters; a student needs some to learn")
+        self.buffers = dict(self.module.named_buffers())
+
+    def __call__(self, weights: dict[str, Tensor], x: Tensor) -> Tensor:
+        return functional_call(self.module, {**self.buffers, **weights}, (x,))
+
+    @property
+    def num_weights(self) -> int:
+        return sum(shape.numel() for shape in self.shapes.values())
+
+    @property
+    def has_convolution(self) -> bool:
+        """Whether batching over weights should loop: vmapped convolution weights are slow on a CPU."""
+        return any(isinstance(part, nn.modules.conv._ConvNd) for part in self.module.modules())
+
+    def layers(self) -> dict[str, nn.Module]:
+        """The modules that own parameters, by path, in order."""
+        return {
+            path: part for path, part in self.module.named_modules() if next(part.parameters(recurse=False), None) is not None
+        }
+
+    def parameters_of(self, chosen: str | list[str]) -> list[str]:
+        """Parameter names of 'all' layers, the 'last' one, or the layers (module paths) listed."""
+        if chosen == "all":
+            return list(self.shapes)
+        layers = self.layers()
+        paths = [list(layers)[-1]] if chosen == "last" else [chosen] if isinstance(chosen, str) else list(chosen)
+        for path in paths:
+            if path not in layers:
+                raise InputError(f"bayesian layer '{path}' is not in the network; valid: all, last, {', '.join(layers)}")
+        prefixes = tuple(f"{path}." for path in paths)
+        return [name for name in self.shapes if name.startswith(prefixes) or name.rpartition(".")[0] in paths]
+
+
+def refuse_batch_and_chance(module: nn.Module) -> None:
+    """Raise `InputError` naming the first layer that makes the likelihood depend on the batch or on chance."""
+    for path, part in module.named_modules():
+        where = f"layer '{path or type(part).__name__}' ({type(part).__name__})"
+        running = isinstance(part, nn.modules.instancenorm._InstanceNorm) and part.track_running_stats
+        if isinstance(part, _BatchNorm) or running:
+            raise InputError(
+                f"{where} makes the likelihood of one input depend on the others in its batch; "
+                "use nn.GroupNorm or nn.LayerNorm instead"
+            )
+        rate = getattr(part, "p", 0.0) if isinstance(part, _DropoutNd) else getattr(part, "dropout", 0.0)
+        chance = isinstance(part, nn.RReLU) or (isinstance(part, (_DropoutNd, *RANDOM_RATE)) and rate > 0)
+        if chance:
+            raise InputError(
+                f"{where} makes the likelihood depend on chance; remove it (set its rate to 0): "
+                "the posterior itself regularises a Bayesian student"
+            )
+
+
+def check_output(skeleton: Skeleton, x: Tensor, num_classes: int) -> None:
+    """Raise `InputError` unless the network takes these inputs and gives `[n, num_classes]` logits."""
+    weights = dict(skeleton.module.named_parameters())
+    try:
+        with torch.no_grad():
+            shape = tuple(skeleton(weights, x[:2]).shape)
+    except (RuntimeError, ValueError, IndexError) as error:
+        raise InputError(
+            f"network {type(skeleton.module).__name__} does not take inputs of shape {tuple(x.shape[1:])}: {error}"
+        ) from error
+    expected = (min(2, len(x)), num_classes)
+    if shape != expected:
+        raise InputError(f"network gives shape {shape} for {expected[0]} inputs; {expected} (rows, classes) is needed")

@@ -1,0 +1,46 @@
+"""How a built-in network is built again from what is stored beside its posterior: name, configuration, shapes."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from torch import nn
+
+from mtbkd import registry
+from mtbkd.errors import InputError
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """name: method of the group `student`; config: its fields; input_shape: of one input; num_classes: K."""
+
+    name: str
+    config: dict[str, Any]
+    input_shape: tuple[int, ...]
+    num_classes: int
+
+    @classmethod
+    def of(cls, network: nn.Module) -> "NetworkSpec | None":
+        """The specification a built-in network carries, None for a user's own."""
+        spec = getattr(network, "spec", None)
+        return spec if isinstance(spec, cls) else None
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> "NetworkSpec":
+        """Raises `InputError` where the stored specification is incomplete."""
+        try:
+            shape = tuple(int(n) for n in stored["input_shape"])
+            return cls(str(stored["name"]), dict(stored["config"]), shape, int(stored["num_classes"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"stored network specification is damaged ({error}); pass network= to load") from error
+
+    def build(self) -> nn.Module:
+        """The network, with fresh weights."""
+        module = registry.find("student", self.name)
+        config_class = registry.config_class(module)
+        assert config_class is not None
+        network: nn.Module = module.build(config_class(**self.config), self.input_shape, self.num_classes)
+        return network

@@ -1,0 +1,114 @@
+"""The student: one Pyro model of the labels and of what the teachers say.
+
+    log p(theta | labels, teachers) = log N(theta; 0, sigma_w^2 I)                            weight prior
+        + strength * sum_{i in pool}     log sum_m w_m(x_i) Dir(q_i; 1 + s_m p_m(x_i))        teachers
+        +            sum_{i in labelled} log Cat(y_i; softmax f_theta(x_i))                   labels
+"""
+
+import pyro
+import pyro.distributions as dist
+import torch
+from pyro import poutine
+from pyro.nn import PyroModule
+from torch import Tensor, nn
+
+from mtbkd.data.distillation import DistillationData, check_finite, check_labels, hash_inputs
+from mtbkd.errors import InputError, require_at_least
+from mtbkd.priors.prior import TeacherPrior
+from mtbkd.students.skeleton import Skeleton, check_output
+from mtbkd.students.weight_prior import NormalWeights, sample_weights
+
+
+class Student(PyroModule):
+    """A Bayesian student of several teachers (arXiv 2605.27967, the equation above).
+
+    network: any `nn.Module` from inputs `[n, ...]` to logits `[n, K]`, without BatchNorm and dropout
+    prior: what the teachers say, or None: labels only
+    strength: beta, the power on the teacher factor (0 leaves the teachers out)
+    weight_prior: prior on the weights, by default N(0, 1) scaled by fan-in
+    bayesian: which layers get a posterior, 'all', 'last' or module paths; the others are held at their MAP
+
+    As a Pyro model it is called with a batch's tensors: `student(x, y, *teacher_tensors, scale=N / n)`.
+    Raises `InputError` for a network it cannot use, a negative strength, or an unknown layer.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        prior: TeacherPrior | None = None,
+        *,
+        strength: float = 1.0,
+        weight_prior: NormalWeights | None = None,
+        bayesian: str | list[str] = "all",
+    ) -> None:
+        super().__init__()
+        require_at_least(0, strength=strength)
+        self.skeleton = Skeleton(network)
+        self.prior = prior
+        self.strength = strength
+        self.weight_prior = weight_prior or NormalWeights(1.0, "fan_in")
+        self.bayesian = self.skeleton.parameters_of(bayesian)
+
+    def forward(self, x: Tensor, y: Tensor, *teachers: Tensor, scale: Tensor | None = None) -> Tensor:
+        """Sample weights, observe teachers and labels; returns the logits `[n, K]`.
+
+        x: `[n, ...]`; y: `[n]`, -1 where unlabelled; teachers: the prior's tensors at these rows;
+        scale: N / n where the n rows are a mini-batch of the pool's N.
+        """
+        weights = sample_weights(self.weight_prior.distributions(self.skeleton, x))
+        logits = self.skeleton(weights, x)
+        with pyro.plate("rows", len(x)), poutine.scale(scale=1.0 if scale is None else scale):
+            if self.prior is not None and self.strength > 0:
+                score = self.prior.score(self.prior.log_q(logits), *teachers)
+                pyro.factor("teachers", self.strength * score)
+            labelled = y >= 0
+            with poutine.mask(mask=labelled):
+                likelihood = dist.Categorical(logits=logits, validate_args=False)
+                pyro.sample("labels", likelihood, obs=y.clamp(min=0))
+        return logits
+
+    def rows(self, data: "DistillationData | tuple[Tensor, Tensor]") -> tuple[Tensor, ...]:
+        """The model's tensors for a pool, each `[N, ...]`: inputs, labels, what the prior needs of the teachers.
+
+        Raises `InputError` where the data and the network, or the data and the teachers' rows, do not belong together.
+        """
+        x, y = (data.pool.x, data.pool.y) if isinstance(data, DistillationData) else data
+        x, y = torch.as_tensor(x), torch.as_tensor(y).long()
+        if len(x) == 0:
+            raise InputError("the distillation pool is empty; give at least one row")
+        if y.shape != x.shape[:1]:
+            raise InputError(f"{len(x)} inputs but labels of shape {tuple(y.shape)}; give one label a row, -1 for unlabelled")
+        x = x if x.is_floating_point() else x.float()
+        check_finite("pool", x)
+        teachers: tuple[Tensor, ...] = ()
+        if self.prior is not None:
+            self.check_belongs(x)
+            teachers = tuple(self.prior.tensors.values()) if self.strength > 0 else ()
+        num_classes = self.num_classes(x)
+        check_labels("pool", y, num_classes)
+        check_output(self.skeleton, x, num_classes)
+        return (x, y, *teachers)
+
+    def check_belongs(self, x: Tensor) -> None:
+        """Raise `InputError` unless the prior's rows are these inputs, in this order."""
+        assert self.prior is not None
+        if self.prior.num_rows != len(x):
+            raise InputError(
+                f"the teachers speak of {self.prior.num_rows} rows, the pool has {len(x)}; build the bank on the pool's rows"
+            )
+        if self.prior.rows_hash is not None and self.prior.rows_hash != hash_inputs(x):
+            raise InputError(
+                "the teachers' rows are not the pool's: same number, other inputs or another order (hash differs); "
+                "ask the teachers on exactly the inputs the student is fitted to"
+            )
+
+    def num_classes(self, x: Tensor) -> int:
+        """K: the prior's where there is one, else the width of the network's output."""
+        if self.prior is not None:
+            return self.prior.num_classes
+        with torch.no_grad():
+            return int(self.skeleton(dict(self.skeleton.module.named_parameters()), x[:1]).shape[-1])
+
+    def initial(self, generator: torch.Generator) -> dict[str, Tensor]:
+        """Weights to start an optimisation from."""
+        return self.weight_prior.initial(self.skeleton, generator)
