@@ -33,7 +33,7 @@ class Prediction:
             raise InputError(f"prediction: probs is {self.probs.dtype}; use probabilities in floating point")
         if self.num_chains < 1 or self.num_draws < 1 or self.num_draws % self.num_chains:
             raise InputError(
-                f"prediction: {self.num_draws} draws cannot come from {self.num_chains} chains of one length; "
+                f"prediction: {self.num_draws} draws do not split into {self.num_chains} chains; "
                 "give num_chains >= 1 that divides the number of draws"
             )
 
@@ -86,7 +86,7 @@ class Prediction:
         """Central credible interval of each class probability.
 
         mass: posterior probability between the bounds, in (0, 1)
-        returns: lower and upper bound, each `[N, K]`: quantiles (1 - mass)/2 and (1 + mass)/2, linearly interpolated
+        returns: lower and upper bound, each `[N, K]`: quantiles (1 - mass)/2 and (1 + mass)/2, interpolated
         raises: InputError for a mass outside (0, 1)
         """
         if not 0 < mass < 1:

@@ -92,7 +92,7 @@ def test_no_inputs_is_allowed():
     ("probs", "num_chains", "message"),
     [
         (torch.rand(3, 2), 1, r"\[3, 2\].*\[S, N, K\]"),
-        (torch.rand(4, 3, 2), 3, "4 draws.*3 chains"),
+        (torch.rand(4, 3, 2), 3, "4 draws do not split into 3 chains"),
         (torch.rand(4, 3, 2), 0, "0 chains"),
         (torch.ones(4, 3, 2, dtype=torch.long), 1, "int64"),
     ],
