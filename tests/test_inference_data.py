@@ -1,0 +1,193 @@
+import json
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from mtbkd.errors import InputError
+from mtbkd.inference_data import ess, label_log_likelihood, one_vs_rest, rhat, to_inference_data
+
+az = pytest.importorskip("arviz")
+
+
+@pytest.fixture(autouse=True)
+def no_window():
+    with mpl.rc_context({"backend": "agg"}):
+        yield
+        plt.close("all")
+
+
+def chains(c: int = 4, s: int = 200, shape: tuple[int, ...] = (), seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal((c, s, *shape))
+
+
+def probabilities(c: int = 2, s: int = 30, q: int = 3, k: int = 4) -> np.ndarray:
+    e = np.exp(chains(c, s, (q, k)))
+    return e / e.sum(-1, keepdims=True)
+
+
+def example(**more):
+    return to_inference_data(
+        chains(2, 30),
+        probabilities(),
+        input_ids=["a", "b", "c"],
+        class_names=["cat", "dog", "Lysosome/Vacuole", "fish"],
+        rng=np.random.default_rng(0),
+        **more,
+    )
+
+
+def full():
+    return example(
+        y=[0, 1, -1],
+        sites={"layers.0.weight": chains(2, 30, (2, 3)), "a/b": chains(2, 30)},
+        sample_stats={"diverging": np.zeros((2, 30), bool), "acceptance_rate": np.full((2, 30), 0.7)},
+        teacher_names=["esm", "t5"],
+        teacher_data={
+            "probs": np.full((2, 3, 4), 0.25),
+            "weights": np.full((3, 2), 0.5),
+            "responsibilities": np.full((3, 2), 0.5),
+        },
+        log_likelihood=-(chains(2, 30, (5,)) ** 2),
+        attrs={"engine": "hmc", "seed": 3, "ok": True, "config": {"a": [1, None]}, "none": None},
+    )
+
+
+def test_rhat_and_ess_are_arviz_own():
+    x = chains(shape=(2, 3))
+    x[0, :, 1, 2] += 1.5
+    assert rhat(x).shape == (2, 3)
+    assert rhat(x)[1, 2] == pytest.approx(az.rhat(x[..., 1, 2]))
+    assert rhat(x)[1, 2] > 1.1 > 1.02 > rhat(x)[0, 0]
+    assert ess(x)[0, 1] == pytest.approx(az.ess(x[..., 0, 1]))
+    assert ess(x, "tail")[0, 1] == pytest.approx(az.ess(x[..., 0, 1], method="tail"))
+
+
+def test_ess_of_an_autoregression():
+    # Integrated autocorrelation time (1 + rho) / (1 - rho) = 3 at rho .5.
+    x = chains(4, 4000)
+    for t in range(1, 4000):
+        x[:, t] = 0.5 * x[:, t - 1] + np.sqrt(0.75) * x[:, t]
+    assert ess(x) == pytest.approx(16000 / 3, rel=0.1)
+
+
+@pytest.mark.parametrize("x", [np.ones((4, 50)), chains(4, 3)])
+def test_undefined_is_nan(x):
+    assert np.isnan(rhat(x))
+    assert np.isnan(ess(x))
+
+
+def test_one_chain_has_ess_but_no_rhat(caplog):
+    assert np.isnan(rhat(chains(1)))
+    assert ess(chains(1)) > 100
+    assert not caplog.records
+
+
+def test_constants_among_others_are_nan_alone():
+    x = chains(shape=(3,))
+    x[..., 1] = 0.2
+    assert np.isnan(rhat(x)).tolist() == [False, True, False]
+
+
+def test_a_flat_list_is_refused():
+    with pytest.raises(InputError, match="chains and draws first"):
+        rhat([1.0, 2.0])
+
+
+def test_groups_dimensions_and_names():
+    data = full()
+    assert set(data.groups()) == {
+        "posterior",
+        "posterior_predictive",
+        "log_likelihood",
+        "sample_stats",
+        "observed_data",
+        "constant_data",
+    }
+    assert data.posterior["probs"].dims == ("chain", "draw", "input", "class")
+    assert data.posterior["class"].values.tolist()[2] == "Lysosome/Vacuole"
+    assert set(data.posterior.data_vars) == {"log_density", "probs", "layers.0.weight", "a.b"}
+    assert data.constant_data["teacher_weights"].dims == ("input", "teacher")
+    assert data.constant_data["teacher_probs"].sel(teacher="t5", input="b").shape == (4,)
+    np.testing.assert_array_equal(data.posterior["probs"].values, probabilities())
+
+
+def test_parts_not_given_are_left_out():
+    assert set(example().groups()) == {"posterior", "posterior_predictive"}
+
+
+def test_predictive_labels_follow_the_probabilities():
+    sure = np.zeros((2, 30, 3, 4))
+    sure[:, :, [0, 1, 2], [3, 0, 2]] = 1
+    names = {"input_ids": list("abc"), "class_names": list("klmn")}
+    data = to_inference_data(chains(2, 30), sure, **names, rng=np.random.default_rng(0))
+    assert (data.posterior_predictive["y"].values == [3, 0, 2]).all()
+    even = np.broadcast_to([0.5, 0.5, 0, 0], (2, 5000, 3, 4))
+    drawn = to_inference_data(chains(2, 5000), even, **names, rng=np.random.default_rng(0))
+    y = drawn.posterior_predictive["y"].values
+    assert y.mean() == pytest.approx(0.5, abs=4 * 0.5 / np.sqrt(30000))
+    assert y.max() == 1
+
+
+def test_opens_again_from_netcdf(tmp_path):
+    data = full()
+    data.to_netcdf(str(tmp_path / "x.nc"), engine="h5netcdf")
+    again = az.from_netcdf(str(tmp_path / "x.nc"), engine="h5netcdf")
+    np.testing.assert_array_equal(again.posterior["probs"].values, data.posterior["probs"].values)
+    assert again.posterior["class"].values.tolist() == data.posterior["class"].values.tolist()
+    assert again.sample_stats["diverging"].values.sum() == 0
+    assert again.attrs["engine"] == "hmc"
+    assert again.attrs["seed"] == 3
+    assert json.loads(again.attrs["config"]) == {"a": [1, None]}
+    assert json.loads(again.attrs["ok"]) is True
+    assert json.loads(again.attrs["none"]) is None
+
+
+def test_arviz_summary_and_plots_work():
+    data = full()
+    summary = az.summary(data, var_names=["log_density", "probs"])
+    assert len(summary) == 1 + 3 * 4
+    assert summary.loc["probs[a, cat]", "mean"] == pytest.approx(probabilities()[:, :, 0, 0].mean(), abs=1e-3)
+    assert az.plot_trace(data, var_names=["log_density"]).shape == (1, 2)
+    assert az.plot_rank(data, var_names=["log_density"]) is not None
+    assert az.loo(data, var_name="labelled_y").n_data_points == 5
+
+
+def test_one_vs_rest_feeds_plot_separation():
+    data = example(y=[0, 1, 0])
+    split = one_vs_rest(data, "cat")
+    assert split.observed_data["y"].values.tolist() == [1, 0, 1]
+    np.testing.assert_array_equal(split.posterior_predictive["y_hat"].values, probabilities()[..., 0])
+    assert az.plot_separation(idata=split, y="y", y_hat="y_hat") is not None
+
+
+@pytest.mark.parametrize(("data", "name"), [({}, "cat"), ({"y": [0, 1, 0]}, "cow")])
+def test_one_vs_rest_names_what_is_missing(data, name):
+    with pytest.raises(InputError, match="cat, dog"):
+        one_vs_rest(example(**data), name)
+
+
+def test_log_likelihood_comes_in_chunks():
+    p = probabilities(1, 6, 5, 4)[0]
+    y = np.array([0, 3, 1, 2, 2])
+    found = label_log_likelihood((p[:, rows] for rows in (slice(0, 2), slice(2, 5))), y, num_chains=2)
+    assert found.shape == (2, 3, 5)
+    assert found[1, 2, 3] == pytest.approx(np.log(p[5, 3, 2]))
+
+
+@pytest.mark.parametrize("chunks", [[], [probabilities(1, 6, 2, 4)[0]], [probabilities(1, 6, 9, 4)[0]]])
+def test_chunks_must_cover_the_labels(chunks):
+    with pytest.raises(InputError, match="of 5 labels"):
+        label_log_likelihood(chunks, [0, 1, 2, 3, 0])
+
+
+def test_wrong_shape_is_told():
+    with pytest.raises(InputError, match=r"\[2, 30, 3, 4\].*\[2, 30, 2, 4\]"):
+        to_inference_data(
+            chains(2, 30),
+            probabilities(),
+            input_ids=["a", "b"],
+            class_names=list("klmn"),
+            rng=np.random.default_rng(0),
+        )
