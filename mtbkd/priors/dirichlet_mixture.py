@@ -38,7 +38,9 @@ class DirichletMixtureConfig:
     max_precision: float = 20.0
 
     def __post_init__(self) -> None:
-        require_at_least(0, concentration=self.concentration, strength=self.strength, min_precision=self.min_precision)
+        require_at_least(
+            0, concentration=self.concentration, strength=self.strength, min_precision=self.min_precision
+        )
         require_positive(temperature=self.temperature, max_precision=self.max_precision)
         require_choice("prior.normalize", self.normalize, NORMALIZE)
         require_choice("prior.precision", self.precision, PRECISION)

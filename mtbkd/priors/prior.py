@@ -23,6 +23,7 @@ class TeacherPrior(ABC):
         check_weights(bank, weights)
         self.names = bank.names
         self.rows_hash = bank.rows_hash
+        self.num_classes = bank.num_classes
         self.temperature = temperature
         self.weights = weights
         self.tensors: dict[str, Tensor] = {}
@@ -31,10 +32,6 @@ class TeacherPrior(ABC):
     @property
     def num_rows(self) -> int:
         return len(self.log_constant)
-
-    @property
-    def num_classes(self) -> int:
-        return int(next(iter(self.tensors.values())).shape[-1])
 
     @abstractmethod
     def score(self, log_q: Tensor, *tensors: Tensor) -> Tensor:
@@ -61,7 +58,9 @@ def check_weights(bank: TeacherBank, weights: Tensor) -> None:
     """Raise `InputError` unless the weights are `[N, M]`, not negative, with rows that sum to 1."""
     expected = (bank.num_rows, bank.num_teachers)
     if tuple(weights.shape) != expected:
-        raise InputError(f"weights have shape {tuple(weights.shape)}; the bank's rows and teachers ask for {expected}")
+        raise InputError(
+            f"weights have shape {tuple(weights.shape)}; the bank's rows and teachers ask for {expected}"
+        )
     bad = (~torch.isfinite(weights) | (weights < 0)).any(-1) | ((weights.sum(-1) - 1).abs() > 1e-4)
     if bool(bad.any()):
         row = int(bad.nonzero()[0])
@@ -83,7 +82,12 @@ def dirichlet_precision(probs: Tensor, minimum: float, maximum: float) -> Tensor
 
 
 def teacher_precision(
-    bank: TeacherBank, concentration: float, precision: str, minimum: float, maximum: float, temperature: float
+    bank: TeacherBank,
+    concentration: float,
+    precision: str,
+    minimum: float,
+    maximum: float,
+    temperature: float,
 ) -> Tensor:
     """Pseudo-observations `s_m(x_i)`, `[N, M]`: `concentration` for a point teacher, and by moments for a
     Bayesian one where `precision` is 'moments'."""

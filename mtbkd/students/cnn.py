@@ -26,7 +26,9 @@ class CNNConfig:
         for width in self.channels:
             require_positive(**{"student.channels": width})
             if width % self.groups:
-                raise InputError(f"student.channels: {width} is not a multiple of student.groups = {self.groups}")
+                raise InputError(
+                    f"student.channels: {width} is not a multiple of student.groups = {self.groups}"
+                )
         if not self.channels:
             raise InputError("student.channels is empty; give at least one width")
         require_choice("student.activation", self.activation, ACTIVATIONS)
@@ -39,7 +41,9 @@ class CNN(nn.Sequential):
 
     def __init__(self, config: CNNConfig, input_shape: tuple[int, ...], num_classes: int) -> None:
         if len(input_shape) != 3:
-            raise InputError(f"student 'cnn' takes images [C, H, W]; the inputs have shape {list(input_shape)}")
+            raise InputError(
+                f"student 'cnn' takes images [C, H, W]; the inputs have shape {list(input_shape)}"
+            )
         smallest = 2 ** len(config.channels)
         if min(input_shape[1:]) < smallest:
             raise InputError(

@@ -41,6 +41,8 @@ def build(config: ModuleConfig, input_shape: tuple[int, ...], num_classes: int) 
     named = wanted.co_varnames[: wanted.co_argcount + wanted.co_kwonlyargcount] if wanted else ()
     network = factory(**{k: v for k, v in offered.items() if k in named}, **config.kwargs)
     if not isinstance(network, nn.Module):
-        raise InputError(f"student.factory '{config.factory}' returned {type(network).__name__}; an nn.Module is needed")
+        raise InputError(
+            f"student.factory '{config.factory}' returned {type(network).__name__}; an nn.Module is needed"
+        )
     network.spec = NetworkSpec("module", asdict(config), tuple(input_shape), num_classes)  # type: ignore[assignment]
     return network

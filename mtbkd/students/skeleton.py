@@ -25,7 +25,9 @@ class Skeleton:
         self.module = copy.deepcopy(module).requires_grad_(False).eval()
         self.shapes = {name: parameter.shape for name, parameter in self.module.named_parameters()}
         if not self.shapes:
-            raise InputError(f"network {type(module).__name__} has no parameters; a student needs some to learn")
+            raise InputError(
+                f"network {type(module).__name__} has no parameters; a student needs some to learn"
+            )
         self.buffers = dict(self.module.named_buffers())
 
     def __call__(self, weights: dict[str, Tensor], x: Tensor) -> Tensor:
@@ -43,7 +45,9 @@ class Skeleton:
     def layers(self) -> dict[str, nn.Module]:
         """The modules that own parameters, by path, in order."""
         return {
-            path: part for path, part in self.module.named_modules() if next(part.parameters(recurse=False), None) is not None
+            path: part
+            for path, part in self.module.named_modules()
+            if next(part.parameters(recurse=False), None) is not None
         }
 
     def parameters_of(self, chosen: str | list[str]) -> list[str]:
@@ -51,10 +55,14 @@ class Skeleton:
         if chosen == "all":
             return list(self.shapes)
         layers = self.layers()
-        paths = [list(layers)[-1]] if chosen == "last" else [chosen] if isinstance(chosen, str) else list(chosen)
+        paths = (
+            [list(layers)[-1]] if chosen == "last" else [chosen] if isinstance(chosen, str) else list(chosen)
+        )
         for path in paths:
             if path not in layers:
-                raise InputError(f"bayesian layer '{path}' is not in the network; valid: all, last, {', '.join(layers)}")
+                raise InputError(
+                    f"bayesian layer '{path}' is not in the network; valid: all, last, {', '.join(layers)}"
+                )
         prefixes = tuple(f"{path}." for path in paths)
         return [name for name in self.shapes if name.startswith(prefixes) or name.rpartition(".")[0] in paths]
 
@@ -90,4 +98,6 @@ def check_output(skeleton: Skeleton, x: Tensor, num_classes: int) -> None:
         ) from error
     expected = (min(2, len(x)), num_classes)
     if shape != expected:
-        raise InputError(f"network gives shape {shape} for {expected[0]} inputs; {expected} (rows, classes) is needed")
+        raise InputError(
+            f"network gives shape {shape} for {expected[0]} inputs; {expected} (rows, classes) is needed"
+        )

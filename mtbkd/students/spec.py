@@ -35,7 +35,9 @@ class NetworkSpec:
             shape = tuple(int(n) for n in stored["input_shape"])
             return cls(str(stored["name"]), dict(stored["config"]), shape, int(stored["num_classes"]))
         except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"stored network specification is damaged ({error}); pass network= to load") from error
+            raise InputError(
+                f"stored network specification is damaged ({error}); pass network= to load"
+            ) from error
 
     def build(self) -> nn.Module:
         """The network, with fresh weights."""

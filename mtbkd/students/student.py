@@ -1,8 +1,8 @@
 """The student: one Pyro model of the labels and of what the teachers say.
 
-    log p(theta | labels, teachers) = log N(theta; 0, sigma_w^2 I)                            weight prior
-        + strength * sum_{i in pool}     log sum_m w_m(x_i) Dir(q_i; 1 + s_m p_m(x_i))        teachers
-        +            sum_{i in labelled} log Cat(y_i; softmax f_theta(x_i))                   labels
+log p(theta | labels, teachers) = log N(theta; 0, sigma_w^2 I)                            weight prior
+    + strength * sum_{i in pool}     log sum_m w_m(x_i) Dir(q_i; 1 + s_m p_m(x_i))        teachers
+    +            sum_{i in labelled} log Cat(y_i; softmax f_theta(x_i))                   labels
 """
 
 import pyro
@@ -77,7 +77,9 @@ class Student(PyroModule):
         if len(x) == 0:
             raise InputError("the distillation pool is empty; give at least one row")
         if y.shape != x.shape[:1]:
-            raise InputError(f"{len(x)} inputs but labels of shape {tuple(y.shape)}; give one label a row, -1 for unlabelled")
+            raise InputError(
+                f"{len(x)} inputs but labels of shape {tuple(y.shape)}; give one label a row, -1 for unlabelled"
+            )
         x = x if x.is_floating_point() else x.float()
         check_finite("pool", x)
         teachers: tuple[Tensor, ...] = ()

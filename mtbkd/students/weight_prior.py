@@ -65,4 +65,6 @@ def is_gain(skeleton: Skeleton, name: str) -> bool:
     """Whether a parameter is the gain of a normalisation layer."""
     path, _, own = name.rpartition(".")
     layer = skeleton.module.get_submodule(path)
-    return own == "weight" and isinstance(layer, (nn.GroupNorm, nn.LayerNorm, nn.RMSNorm, nn.modules.instancenorm._InstanceNorm))
+    return own == "weight" and isinstance(
+        layer, (nn.GroupNorm, nn.LayerNorm, nn.RMSNorm, nn.modules.instancenorm._InstanceNorm)
+    )

@@ -1,0 +1,349 @@
+"""From a Pyro model to a flat, traced, vectorised log-density: what every engine runs on.
+
+    theta in R^D  ->  log p(theta, data) + log |d constrained / d theta|
+
+The log joint is taken from the Pyro model itself by conditioning it on the flat vector's sites and tracing it; its
+value and gradient for C chains at once become one graph (`make_fx` of `vmap` of `grad_and_value`), run eagerly or
+compiled (see graphs.py). Data and teacher tensors are inputs of the graph, so one graph serves every mini-batch of a
+size.
+"""
+
+import inspect
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import pyro
+import torch
+from pyro import poutine
+from torch import Tensor
+from torch.distributions import biject_to
+from torch.distributions.transforms import Transform
+from torch.func import grad_and_value, vmap
+
+from mtbkd.errors import InputError
+from mtbkd.graphs import Execution, Graph, GraphSize, trace_graph
+
+Batch = tuple[Tensor, ...]
+
+
+@dataclass(frozen=True)
+class Site:
+    """One continuous latent of the model: its place in the flat vector and its way there."""
+
+    name: str
+    shape: torch.Size
+    unconstrained: torch.Size
+    transform: Transform | None
+    start: int
+
+    @property
+    def size(self) -> int:
+        return self.unconstrained.numel()
+
+    def constrain(self, theta: Tensor) -> tuple[Tensor, Tensor | None]:
+        """This site's value `[..., *shape]` from the flat vector `[..., D]`, and its log-Jacobian `[...]`."""
+        flat = theta[..., self.start : self.start + self.size].unflatten(-1, self.unconstrained or (1,))
+        value = flat if self.unconstrained else flat.squeeze(-1)
+        if self.transform is None:
+            return value, None
+        constrained = self.transform(value)
+        jacobian = self.transform.log_abs_det_jacobian(value, constrained)
+        batch = theta.dim() - 1
+        return constrained, jacobian.flatten(batch).sum(-1) if jacobian.dim() > batch else jacobian
+
+    def free(self, value: Tensor) -> Tensor:
+        """The flat, unconstrained form `[..., size]` of a value `[..., *shape]`."""
+        batch = value.dim() - len(self.shape)
+        inner = value if self.transform is None else self.transform.inv(value)
+        return inner.flatten(batch) if inner.dim() > batch else inner.unsqueeze(-1)
+
+
+class Density:
+    """The log-density of a Pyro model's continuous latents given its tensor arguments.
+
+    model: called as `model(*tensors)`; one that names a `scale` argument may be given mini-batches, with
+        `scale = N / n` on everything that is summed over rows
+    tensors: the model's arguments; where the model takes `scale`, each has one entry a row, `[N, ...]`
+    dtype, device: of theta and of every floating tensor
+    execution: compiled or not, chains batched or looped, rows a chunk (`plan` chooses by size)
+
+    Raises `InputError` for discrete latents, random subsampling and models without latents.
+    """
+
+    def __init__(
+        self,
+        model: Callable[..., Any],
+        tensors: Sequence[Tensor],
+        *,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+        execution: Execution | None = None,
+    ) -> None:
+        self.model = model
+        self.dtype = dtype
+        self.device = torch.device(device)
+        self.tensors = tuple(t.to(self.device, dtype if t.is_floating_point() else t.dtype) for t in tensors)
+        self.takes_batches = bool(self.tensors) and "scale" in inspect.signature(forward_of(model)).parameters
+        self.sites = find_sites(model, self.tensors)
+        self.execution = execution or Execution()
+        self.held: dict[str, Tensor] = {}
+        self.graphs: dict[tuple[object, ...], Graph] = {}
+
+    # ---- the flat vector -------------------------------------------------------------------------------------
+    @property
+    def dim(self) -> int:
+        """D, the length of the flat vector."""
+        return sum(site.size for site in self.sites)
+
+    @property
+    def num_rows(self) -> int:
+        """N, the rows that mini-batches are drawn from; 1 for a model that does not take them."""
+        return len(self.tensors[0]) if self.takes_batches else 1
+
+    def unflatten(self, theta: Tensor) -> dict[str, Tensor]:
+        """Constrained values by site, `[..., D]` -> `[..., *shape]`, held sites included."""
+        values = {site.name: site.constrain(theta)[0] for site in self.sites}
+        batch = theta.shape[:-1]
+        return values | {name: value.expand(*batch, *value.shape) for name, value in self.held.items()}
+
+    def flatten(self, values: Mapping[str, Tensor]) -> Tensor:
+        """The flat vector `[..., D]` of constrained values `[..., *shape]` by site."""
+        missing = [site.name for site in self.sites if site.name not in values]
+        if missing:
+            raise InputError(
+                f"no value for site '{missing[0]}'; give one for each of {[s.name for s in self.sites]}"
+            )
+        return torch.cat(
+            [site.free(values[site.name].to(self.device, self.dtype)) for site in self.sites], -1
+        )
+
+    def restrict(self, names: Sequence[str], values: Mapping[str, Tensor]) -> "Density":
+        """The density of the sites `names` alone, the others held at `values` (constrained)."""
+        other = Density.__new__(Density)
+        other.__dict__.update({k: v for k, v in self.__dict__.items() if k != "full"})
+        other.sites = place([site for site in self.sites if site.name in names])
+        if not other.sites:
+            raise InputError(
+                f"no site of the model is in {list(names)}; valid: {[s.name for s in self.sites]}"
+            )
+        fixed = {s.name: values[s.name] for s in self.sites if s.name not in names}
+        other.held = self.held | {name: v.detach().to(self.device, self.dtype) for name, v in fixed.items()}
+        other.graphs = {}
+        return other
+
+    # ---- data ------------------------------------------------------------------------------------------------
+    @cached_property
+    def full(self) -> Batch:
+        """All rows."""
+        return (*self.tensors, self.scalar(1.0)) if self.takes_batches else self.tensors
+
+    def batch(self, rows: Tensor) -> Batch:
+        """A mini-batch: the given rows `[n]`, and the scale N / n; raises `InputError` where the model takes none."""
+        if not self.takes_batches:
+            raise InputError(
+                "this model cannot be given mini-batches: write its plate without subsampling and let it take "
+                "`scale` (N / n) for poutine.scale, or set batch_size to null"
+            )
+        rows = rows.to(self.device)
+        return (*(t[rows] for t in self.tensors), self.scalar(self.num_rows / len(rows)))
+
+    def scalar(self, value: float) -> Tensor:
+        return torch.tensor(value, dtype=self.dtype, device=self.device)
+
+    # ---- value and gradient ----------------------------------------------------------------------------------
+    def log_joint(self, theta: Tensor, batch: Batch, held: Mapping[str, Tensor]) -> Tensor:
+        """The Pyro model's own log joint at one flat vector `[D]`, a scalar."""
+        values = dict(held)
+        jacobian: Tensor | float = 0.0
+        for site in self.sites:
+            values[site.name], log_det = site.constrain(theta)
+            jacobian = jacobian if log_det is None else jacobian + log_det
+        with pyro.validation_enabled(
+            False
+        ):  # validation asks tensors for their values, which a traced one lacks
+            log_prob: Tensor = self.run_model(values, batch).log_prob_sum()
+        return log_prob + jacobian
+
+    def run_model(self, values: Mapping[str, Tensor], batch: Batch) -> poutine.Trace:
+        """Pyro's trace of the model conditioned on these values."""
+        conditioned = poutine.condition(self.model, data=dict(values))
+        arguments, named = (batch[:-1], {"scale": batch[-1]}) if self.takes_batches else (batch, {})
+        return poutine.trace(conditioned).get_trace(*arguments, **named)
+
+    def held_model(self) -> Callable[..., Any]:
+        """The Pyro model with the held sites fixed: what Pyro's own engines run on, called with `arguments`."""
+        return poutine.condition(self.model, data=self.held) if self.held else self.model
+
+    @property
+    def arguments(self) -> Batch:
+        """The model's positional arguments, all rows."""
+        return self.tensors
+
+    def unconstrained(self, theta: Tensor) -> dict[str, Tensor]:
+        """Unconstrained values by site of one flat vector `[D]`, as Pyro's MCMC takes its start."""
+        return {s.name: theta[s.start : s.start + s.size].view(s.unconstrained) for s in self.sites}
+
+    def terms(self, theta: Tensor) -> dict[str, Tensor]:
+        """The log joint's parts by site, each `[C]`, over all rows (`theta [C, D]`); they sum to `log_prob` less the
+        Jacobian of constrained sites."""
+        columns: dict[str, list[Tensor]] = {}
+        with torch.no_grad():
+            for one in theta:
+                trace = self.run_model(self.unflatten(one), self.full)
+                trace.compute_log_prob()
+                for name, node in trace.nodes.items():
+                    if node["type"] == "sample" and not poutine.util.site_is_subsample(node):
+                        columns.setdefault(name, []).append(node["log_prob_sum"])
+        return {name: torch.stack([torch.as_tensor(v) for v in column]) for name, column in columns.items()}
+
+    def log_prob(self, theta: Tensor, batch: Batch | None = None) -> Tensor:
+        """Log-density of C chains, `[C, D]` -> `[C]`."""
+        return self.evaluate("log_prob", theta, batch)[0]
+
+    def value_and_grad(self, theta: Tensor, batch: Batch | None = None) -> tuple[Tensor, Tensor]:
+        """Log-density and its gradient for C chains, `[C, D]` -> `[C]`, `[C, D]`.
+
+        Without `batch`: all rows, in chunks where `execution.rows` says so. The exact sum over chunks is the mean of
+        the chunks' mini-batch densities weighted by their rows, because each scales its rows' sum by N / n.
+        """
+        value, grad = self.evaluate("value_and_grad", theta, batch)
+        return value, grad
+
+    def evaluate(self, kind: str, theta: Tensor, batch: Batch | None) -> tuple[Tensor, ...]:
+        rows = self.execution.rows
+        if batch is not None or not self.takes_batches or rows is None or rows >= self.num_rows:
+            return self.evaluate_batch(kind, theta, self.full if batch is None else batch)
+        total: tuple[Tensor, ...] | None = None
+        for chunk in torch.arange(self.num_rows).split(rows):
+            share = len(chunk) / self.num_rows
+            parts = tuple(
+                share * part.double() for part in self.evaluate_batch(kind, theta, self.batch(chunk))
+            )
+            total = parts if total is None else tuple(a + b for a, b in zip(total, parts, strict=True))
+        assert total is not None
+        return tuple(part.to(self.dtype) for part in total)
+
+    def evaluate_batch(self, kind: str, theta: Tensor, batch: Batch) -> tuple[Tensor, ...]:
+        if not self.execution.loop:
+            return self.graph(kind, theta, batch)(theta, *batch, *self.held.values())
+        chains = [self.graph(kind, one, batch)(one, *batch, *self.held.values()) for one in theta.split(1)]
+        return tuple(torch.cat(parts) for parts in zip(*chains, strict=True))
+
+    def graph(self, kind: str, theta: Tensor, batch: Batch) -> Graph:
+        """The graph for these shapes, traced once."""
+        key = (kind, *theta.shape, *(tuple(t.shape) for t in batch))
+        if key not in self.graphs:
+            function = self.function(kind, len(batch))
+            graph = trace_graph(function, (theta, *batch, *self.held.values()), self.execution.compiled)
+            self.graphs[key] = graph
+        return self.graphs[key]
+
+    def function(self, kind: str, num_tensors: int) -> Callable[..., tuple[Tensor, ...]]:
+        """`(theta [C, D], *batch, *held) -> (log_prob [C],)` or with the gradient `[C, D]` behind it."""
+        names = list(self.held)
+
+        def one(theta: Tensor, *inputs: Tensor) -> Tensor:
+            held = dict(zip(names, inputs[num_tensors:], strict=True))
+            return self.log_joint(theta, inputs[:num_tensors], held)
+
+        in_dims = (0, *[None] * (num_tensors + len(names)))
+        if kind == "log_prob":
+            return lambda *inputs: (vmap(one, in_dims=in_dims)(*inputs),)
+        batched = vmap(grad_and_value(one), in_dims=in_dims)
+
+        def value_and_grad(*inputs: Tensor) -> tuple[Tensor, ...]:
+            grad, value = batched(*inputs)
+            return value, grad
+
+        return value_and_grad
+
+    # ---- how to run ------------------------------------------------------------------------------------------
+    def plan(
+        self, num_chains: int, evaluations: int, compiled: str = "auto", memory: float = 2e9
+    ) -> "Density":
+        """The same density with its execution chosen for a whole planned run, by size alone.
+
+        By size, not by the clock: the same command makes the same choice on a busy and on an idle machine, and so
+        gives the same draws. compiled: 'auto', 'always' or 'never'; memory: bytes for intermediates of full batches.
+        """
+        theta = torch.zeros(1, self.dim, dtype=self.dtype, device=self.device)
+        size = GraphSize.of(self.graph("value_and_grad", theta, self.full))
+        loop = size.convolutions and self.device.type == "cpu"
+        chains = 1 if loop else num_chains
+        rows = None
+        if self.takes_batches and size.bytes * chains > memory:
+            rows = max(1, math.floor(self.num_rows * memory / (size.bytes * chains)))
+        pays = size.seconds * evaluations * (num_chains if loop else chains**0.7) > 120
+        choice = compiled == "always" or (compiled == "auto" and pays)
+        return self.with_execution(Execution(compiled=choice, loop=loop, rows=rows))
+
+    def with_execution(self, execution: Execution) -> "Density":
+        """The same density, run another way."""
+        other = Density.__new__(Density)
+        other.__dict__.update(self.__dict__)
+        other.execution = execution
+        other.graphs = self.graphs if execution == self.execution else {}
+        return other
+
+
+def forward_of(model: Callable[..., Any]) -> Callable[..., Any]:
+    """What a call of the model runs: a module's `forward`, else the model itself."""
+    return model.forward if isinstance(model, torch.nn.Module) else model
+
+
+def find_sites(model: Callable[..., Any], tensors: Batch) -> list[Site]:
+    """The continuous latents of one run of the model."""
+    with torch.random.fork_rng(), torch.no_grad():
+        trace = poutine.trace(model).get_trace(*tensors)
+    sites = []
+    for name, node in trace.nodes.items():
+        if node["type"] != "sample":
+            continue
+        if poutine.util.site_is_subsample(node):
+            frames = [
+                f for f in trace.nodes.values() for f in f.get("cond_indep_stack", ()) if f.name == name
+            ]
+            if any(len(node["value"]) < (frame.full_size or frame.size) for frame in frames):
+                raise InputError(
+                    f"plate '{name}' subsamples its rows at random, which a traced density cannot; "
+                    "write the plate without subsample_size and let the model take `scale` (N / n)"
+                )
+            continue
+        if node["is_observed"]:
+            continue
+        support = node["fn"].support
+        if support.is_discrete:
+            raise InputError(
+                f"site '{name}' ({type(node['fn']).__name__}) is discrete; the engines need continuous latents: "
+                "sum it out, or use Pyro's own enumeration"
+            )
+        shape = node["value"].shape
+        transform = biject_to(support)
+        real = torch.distributions.constraints.is_dependent(support) is False and is_real(support)
+        free = shape if real else torch.Size(transform.inverse_shape(shape))
+        sites.append(Site(name, shape, free, None if real else transform, 0))
+    if not sites:
+        raise InputError(
+            "the model has no continuous latent site; declare what is to be inferred by pyro.sample"
+        )
+    return place(sites)
+
+
+def is_real(support: object) -> bool:
+    """Whether a support is all of R^n, so that no transform is needed."""
+    while isinstance(support, torch.distributions.constraints.independent):
+        support = support.base_constraint
+    return support is torch.distributions.constraints.real
+
+
+def place(sites: Sequence[Site]) -> list[Site]:
+    """The same sites, one behind the other in the flat vector."""
+    placed = []
+    start = 0
+    for site in sites:
+        placed.append(Site(site.name, site.shape, site.unconstrained, site.transform, start))
+        start += site.size
+    return placed

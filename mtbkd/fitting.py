@@ -1,0 +1,137 @@
+"""`fit`: a Pyro model, data and an engine in, a posterior out."""
+
+import inspect
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mtbkd import registry
+from mtbkd.data.distillation import DistillationData
+from mtbkd.density import Density
+from mtbkd.errors import InputError, require_choice
+from mtbkd.inference import map as map_engine
+from mtbkd.inference.engine import Draws, EngineConfig
+from mtbkd.posterior import Posterior
+from mtbkd.progress import Progress, TerminalProgress
+from mtbkd.students.student import Student
+
+Data = DistillationData | tuple[Tensor, ...]
+
+
+def fit(
+    model: Student | Callable[..., Any],
+    data: Data,
+    inference: str | EngineConfig = "svi",
+    *,
+    seed: int = 0,
+    device: str = "cpu",
+    compiled: str = "auto",
+    start: Posterior | None = None,
+    progress: bool | Progress = True,
+) -> Posterior:
+    """Fit a student, or any Pyro model with continuous latents, by any engine.
+
+    model: a `Student`, or a Pyro model called as `model(*data)`
+    data: `DistillationData`; or, for a student, `(x [N, ...], y [N])` with y = -1 where unlabelled
+    inference: an engine's name with its defaults ('map', 'svi', 'hmc', 'nuts', 'pyro_svi'), or its configuration
+    seed: the same seed gives the same draws; device: 'cpu', 'cuda', 'auto'
+    compiled: 'auto' (where it pays, by size), 'always', 'never'
+    start: a posterior of the same model whose first draw of each chain the chains start from, in place of the
+        engine's own warm start by MAP
+    Raises `InputError` for what does not fit together.
+    """
+    config = registry.default_config("inference", inference) if isinstance(inference, str) else inference
+    require_choice("compiled", compiled, ("auto", "always", "never"))
+    engine = registry.find("inference", config.name)
+    shown = (TerminalProgress() if progress else Progress()) if isinstance(progress, bool) else progress
+    generator = torch.Generator().manual_seed(seed)
+    began = time.perf_counter()
+
+    dtype = getattr(torch, getattr(config, "dtype", "float32"))
+    tensors = tensors_of(model, data)
+    density = Density(model, tensors, dtype=dtype, device=pick_device(device))
+    theta = starts(density, model, config, start, generator, compiled, shown)
+    if isinstance(model, Student) and len(model.bayesian) < len(density.sites) and config.name != "map":
+        values = density.unflatten(theta[0])
+        density = density.restrict(model.bayesian, values)
+        theta = density.flatten({s.name: density_values(values, s.name, len(theta)) for s in density.sites})
+    density = density.plan(config.num_chains, config.evaluations, compiled)
+    draws: Draws = engine.sample(density, config, theta, generator, shown)
+    return Posterior.of(model, density, draws, config, seed, time.perf_counter() - began)
+
+
+def density_values(values: dict[str, Tensor], name: str, num_chains: int) -> Tensor:
+    """One site's value repeated for every chain: with layers held at a MAP, all chains share that MAP."""
+    return values[name].expand(num_chains, *values[name].shape)
+
+
+def tensors_of(model: Student | Callable[..., Any], data: Data) -> tuple[Tensor, ...]:
+    """The model's tensor arguments."""
+    if isinstance(model, Student):
+        if not isinstance(data, DistillationData) and len(data) != 2:
+            raise InputError(f"a student is fitted to (x, y); {len(data)} tensors were given")
+        return model.rows(data)  # type: ignore[arg-type]
+    if isinstance(data, DistillationData):
+        data = (data.pool.x, data.pool.y)
+    parameters = inspect.signature(model.forward if isinstance(model, torch.nn.Module) else model).parameters
+    required = [
+        p
+        for p in parameters.values()
+        if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+    ]
+    if len(required) > len(data):
+        raise InputError(f"the model takes {[p.name for p in required]}, but {len(data)} tensors were given")
+    return tuple(torch.as_tensor(value) for value in data)
+
+
+def starts(
+    density: Density,
+    model: Student | Callable[..., Any],
+    config: EngineConfig,
+    start: Posterior | None,
+    generator: torch.Generator,
+    compiled: str,
+    progress: Progress,
+) -> Tensor:
+    """Where the chains begin, `[C, D]`: a given posterior, or MAPs from independent starts."""
+    if start is not None:
+        theta = density.flatten({name: value[:, 0] for name, value in start.samples().items()})
+        if len(theta) not in (1, config.num_chains):
+            raise InputError(
+                f"start has {len(theta)} chains, the engine {config.num_chains}; give as many, or one"
+            )
+        return theta.expand(config.num_chains, -1)
+    theta = first_values(density, model, config.num_chains, generator)
+    steps = getattr(config, "warm_start", 0)
+    if not steps:
+        return theta
+    warm = map_engine.MAPConfig(
+        steps=steps, num_starts=config.num_chains, batch_size=256 if density.takes_batches else None
+    )
+    climbing = density.plan(config.num_chains, steps, compiled)
+    return map_engine.sample(climbing, warm, theta, generator, progress).theta[:, 0]
+
+
+def first_values(
+    density: Density, model: Student | Callable[..., Any], num_chains: int, generator: torch.Generator
+) -> Tensor:
+    """Independent starts `[C, D]`: a student's own initial weights; else small normals around the unconstrained 0."""
+    if isinstance(model, Student):
+        return torch.stack([density.flatten(model.initial(generator)) for _ in range(num_chains)])
+    return 0.1 * torch.randn(num_chains, density.dim, generator=generator, dtype=density.dtype)
+
+
+def pick_device(device: str) -> torch.device:
+    """The named device; 'auto' is CUDA where there is one."""
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        chosen = torch.device(device)
+    except RuntimeError as error:
+        raise InputError(f"device '{device}' is unknown; valid: auto, cpu, cuda, cuda:N") from error
+    if chosen.type == "cuda" and not torch.cuda.is_available():
+        raise InputError(f"device '{device}': this machine has no CUDA device; use cpu or auto")
+    return chosen

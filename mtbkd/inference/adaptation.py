@@ -1,0 +1,97 @@
+"""What samplers adapt while warming up: the step, the mass, the jitter of trajectories."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class DualAveraging:
+    """Step size by Nesterov's dual averaging (Hoffman and Gelman 2014, section 3.2; Stan's constants).
+
+    initial: the step that the search is drawn towards ten times of; target: acceptance to reach
+    """
+
+    initial: float
+    target: float
+    count: int = 0
+    error: float = 0.0
+    log_step: float | None = None
+    log_average: float = 0.0
+
+    @property
+    def step(self) -> float:
+        """The step to use next while adapting."""
+        return self.initial if self.log_step is None else math.exp(self.log_step)
+
+    @property
+    def average(self) -> float:
+        """The averaged step to keep."""
+        return self.initial if self.log_step is None else math.exp(self.log_average)
+
+    def update(self, accept: float) -> "DualAveraging":
+        """After an iteration with this acceptance probability."""
+        count = self.count + 1
+        share = 1 / (count + 10)
+        error = (1 - share) * self.error + share * (self.target - accept)
+        log_step = math.log(10 * self.initial) - math.sqrt(count) / 0.05 * error
+        weight = count**-0.75
+        log_average = weight * log_step + (1 - weight) * self.log_average
+        return DualAveraging(self.initial, self.target, count, error, log_step, log_average)
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Running mean and squared deviations of each chain by Welford: `mean`, `squares` `[C, D]`."""
+
+    count: int
+    mean: Tensor
+    squares: Tensor
+
+    @classmethod
+    def start(cls, like: Tensor) -> "Moments":
+        return cls(0, torch.zeros_like(like), torch.zeros_like(like))
+
+    def update(self, theta: Tensor) -> "Moments":
+        count = self.count + 1
+        delta = theta - self.mean
+        mean = self.mean + delta / count
+        return Moments(count, mean, self.squares + delta * (theta - mean))
+
+    def scale(self) -> Tensor:
+        """Standard deviation within chains, averaged over them, `[D]`; shrunk to 1e-3 as Stan does when few."""
+        total = self.count * len(self.mean)
+        variance = self.squares.mean(0) / max(self.count - 1, 1)
+        return ((total * variance + 5e-3) / (total + 5)).sqrt()
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Iterations at which the mass is estimated (`first` to `last`) and renewed (`ends`)."""
+
+    first: int
+    last: int
+    ends: frozenset[int]
+
+
+def mass_windows(warmup: int) -> Windows:
+    """Stan's plan: 15 % to find the typical set, windows that double, 10 % for the last step size."""
+    first, last = math.ceil(0.15 * warmup), warmup - max(5, warmup // 10)
+    ends, size, begin = [], max(5, warmup // 20), first
+    while begin < last:
+        end = last if begin + 3 * size > last else begin + size
+        ends.append(end)
+        begin, size = end, 2 * size
+    return Windows(first, last, frozenset(ends))
+
+
+def halton(index: int) -> float:
+    """Number `index` of the base-2 Halton sequence, in (0, 1)."""
+    index, value, share = index + 1, 0.0, 0.5
+    while index:
+        value += share * (index & 1)
+        index >>= 1
+        share /= 2
+    return value

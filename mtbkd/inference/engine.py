@@ -1,0 +1,66 @@
+"""What an engine is: a file with a `*Config` and `sample`, from a density to draws.
+
+    sample(density, config, start, generator, progress) -> Draws
+
+density: with its execution planned; start: `[C, D]`, or None: the engine's own; generator: the run's only source of
+chance. A config may name `warm_start`, the number of MAP steps that give the start, and `num_chains`; `evaluations`
+tells beforehand how many gradients the run takes, by which `Density.plan` decides.
+"""
+
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from mtbkd.density import Density
+from mtbkd.errors import InputError
+
+
+@dataclass(frozen=True)
+class Draws:
+    """What an engine returns.
+
+    theta: `[C, S, D]` draws, chains first; log_density: `[C, S]`
+    stats: `[C, S]` a draw (acceptance, energy, ...); trace: one value a step, `[T]` (ELBO, loss)
+    info: single numbers (step size, evaluations, ...)
+    """
+
+    theta: Tensor
+    log_density: Tensor
+    stats: dict[str, Tensor] = field(default_factory=dict)
+    trace: dict[str, Tensor] = field(default_factory=dict)
+    info: dict[str, float] = field(default_factory=dict)
+
+
+@runtime_checkable
+class EngineConfig(Protocol):
+    """What `fit` needs to know of any engine's configuration."""
+
+    name: str
+
+    @property
+    def num_chains(self) -> int: ...
+
+    @property
+    def evaluations(self) -> int:
+        """Gradients the run will take, each of all chains at once."""
+        ...
+
+
+def log_density_of(density: Density, theta: Tensor) -> Tensor:
+    """Log-density over all rows of draws `[C, S, D]` -> `[C, S]`, a chain-sized batch at a time."""
+    with torch.no_grad():
+        columns = [density.log_prob(theta[:, s]) for s in range(theta.shape[1])]
+    return torch.stack(columns, 1)
+
+
+def check_start(start: Tensor | None, density: Density, num_chains: int) -> None:
+    """Raise `InputError` unless the start is `[num_chains, D]` and has a finite density."""
+    if start is None:
+        return
+    expected = (num_chains, density.dim)
+    if tuple(start.shape) != expected:
+        raise InputError(f"start has shape {tuple(start.shape)}; {expected} (chains, dimensions) is needed")
+    if not bool(torch.isfinite(start).all()):
+        raise InputError("start has values that are not finite; give another one, or leave it out")

@@ -1,0 +1,277 @@
+"""A posterior: draws of a model's latents, with what it takes to predict, keep and examine them."""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.func import vmap
+
+from mtbkd.density import Density, Site
+from mtbkd.errors import InputError
+from mtbkd.inference.engine import Draws, EngineConfig
+from mtbkd.prediction import Prediction
+from mtbkd.students.skeleton import Skeleton
+from mtbkd.students.spec import NetworkSpec
+from mtbkd.students.student import Student
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """Draws from a model's posterior.
+
+    values: by latent site, `[C, S, *shape]`, constrained; log_density: `[C, S]`, unconstrained
+    held: sites that were not inferred, at their MAP, `[*shape]`
+    stats: `[C, S]` a draw; trace: `[T]` a step; info: single numbers; meta: engine, its configuration, seed, seconds
+    skeleton: the student's network, None for other Pyro models; spec: how a built-in network is built again
+    """
+
+    values: dict[str, Tensor]
+    log_density: Tensor
+    held: dict[str, Tensor] = field(default_factory=dict)
+    stats: dict[str, Tensor] = field(default_factory=dict)
+    trace: dict[str, Tensor] = field(default_factory=dict)
+    info: dict[str, float] = field(default_factory=dict)
+    meta: dict[str, Any] = field(default_factory=dict)
+    skeleton: Skeleton | None = None
+    spec: NetworkSpec | None = None
+
+    @classmethod
+    def of(
+        cls,
+        model: Student | Callable[..., Any],
+        density: Density,
+        draws: Draws,
+        config: EngineConfig,
+        seed: int,
+        seconds: float,
+    ) -> "Posterior":
+        """What an engine's draws of a density say about the model."""
+        values = {name: density_site(density, name, draws.theta) for name in (s.name for s in density.sites)}
+        meta = {"engine": config.name, "config": asdict(config), "seed": seed, "seconds": seconds}  # type: ignore[call-overload]
+        meta["execution"] = asdict(density.execution)
+        skeleton = model.skeleton if isinstance(model, Student) else None
+        return cls(
+            values={name: v.detach().cpu() for name, v in values.items()},
+            log_density=draws.log_density.detach().cpu(),
+            held={name: v.cpu() for name, v in density.held.items()},
+            stats=draws.stats,
+            trace=draws.trace,
+            info=draws.info,
+            meta=meta,
+            skeleton=skeleton,
+            spec=NetworkSpec.of(skeleton.module) if skeleton else None,
+        )
+
+    @property
+    def num_chains(self) -> int:
+        return self.log_density.shape[0]
+
+    @property
+    def num_draws(self) -> int:
+        """Draws a chain."""
+        return self.log_density.shape[1]
+
+    @property
+    def num_weights(self) -> int:
+        """Numbers in one draw, held ones included."""
+        drawn = sum(v[0, 0].numel() for v in self.values.values())
+        return drawn + sum(v.numel() for v in self.held.values())
+
+    @property
+    def stored_bytes(self) -> int:
+        """Bytes of all draws and of the held sites."""
+        tensors = [*self.values.values(), *self.held.values()]
+        return sum(t.numel() * t.element_size() for t in tensors)
+
+    def samples(self) -> dict[str, Tensor]:
+        """Draws by site, `[C, S, *shape]`; held sites as often as there are draws."""
+        shape = (self.num_chains, self.num_draws)
+        return self.values | {name: v.expand(*shape, *v.shape) for name, v in self.held.items()}
+
+    def chains(self, which: slice) -> "Posterior":
+        """Some of the chains."""
+        return Posterior(
+            {name: v[which] for name, v in self.values.items()},
+            self.log_density[which],
+            self.held,
+            {name: v[which] for name, v in self.stats.items()},
+            self.trace,
+            self.info,
+            self.meta,
+            self.skeleton,
+            self.spec,
+        )
+
+    # ---- predictions -----------------------------------------------------------------------------------------
+    def predict(self, x: Tensor, *, memory: float = 5e8) -> Prediction:
+        """Class probabilities of every draw at inputs `[N, ...]`: `.probs [S, N, K]`, chains first.
+
+        memory: bytes that intermediates may take; the work is cut into chunks of draws and rows to keep within it.
+        Raises `InputError` for a posterior that is not a student's.
+        """
+        if self.skeleton is None:
+            raise InputError(
+                "this posterior is of a Pyro model without a network; use .samples() and your own model"
+            )
+        x = torch.as_tensor(x)
+        dtype = next(iter(self.values.values())).dtype
+        x = x.to(dtype)
+        draws = {name: v.flatten(0, 1) for name, v in self.values.items()}
+        count = self.num_chains * self.num_draws
+        probs: Tensor | None = None
+        with torch.no_grad():
+            for rows in torch.arange(len(x)).split(self.rows_a_chunk(x, memory)):
+                for chosen in torch.arange(count).split(self.draws_a_chunk(x, len(rows), memory)):
+                    part = self.forward({name: v[chosen] for name, v in draws.items()}, x[rows])
+                    if probs is None:
+                        probs = torch.empty(count, len(x), part.shape[-1], dtype=dtype)
+                    probs[chosen[0] : chosen[-1] + 1, rows[0] : rows[-1] + 1] = part
+        if probs is None:
+            raise InputError("predict was given no inputs; x needs at least one row")
+        return Prediction(probs, self.num_chains)
+
+    def forward(self, weights: dict[str, Tensor], x: Tensor) -> Tensor:
+        """Probabilities `[s, n, K]` of draws `[s, *shape]` at inputs `[n, ...]`."""
+        assert self.skeleton is not None
+        skeleton, held = self.skeleton, self.held
+
+        def one(drawn: dict[str, Tensor]) -> Tensor:
+            return torch.softmax(skeleton({**held, **drawn}, x), -1)
+
+        if skeleton.has_convolution:
+            count = len(next(iter(weights.values())))
+            return torch.stack([one({name: v[i] for name, v in weights.items()}) for i in range(count)])
+        return vmap(one)(weights)
+
+    def widest(self, x: Tensor) -> int:
+        """Bytes of the widest activation of one draw at one input, an upper bound by the largest layer."""
+        assert self.skeleton is not None
+        shapes = self.skeleton.shapes.values()
+        positions = x[0, 0].numel() if self.skeleton.has_convolution and x.dim() > 2 else 1
+        widest = max(max(shape[0] for shape in shapes) * positions, x[0].numel())
+        return 4 * x.element_size() * widest
+
+    def rows_a_chunk(self, x: Tensor, memory: float) -> int:
+        return max(1, min(len(x), int(memory // self.widest(x)))) if len(x) else 1
+
+    def draws_a_chunk(self, x: Tensor, rows: int, memory: float) -> int:
+        return max(1, int(memory // (self.widest(x) * rows)))
+
+    # ---- on disk ---------------------------------------------------------------------------------------------
+    def save(self, path: str | Path) -> None:
+        """Write a folder with `draws.safetensors` and `posterior.json`, all at once or not at all."""
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tensors: dict[str, Tensor] = {"log_density": self.log_density}
+        groups = {"values": self.values, "held": self.held, "stats": self.stats, "trace": self.trace}
+        for group, content in groups.items():
+            tensors |= {f"{group}/{name}": v for name, v in content.items()}
+        if self.skeleton is not None:
+            tensors |= {f"buffers/{name}": v for name, v in self.skeleton.buffers.items()}
+        record = {
+            "format": FORMAT,
+            "network": self.spec.to_json() if self.spec else None,
+            "student": self.skeleton is not None,
+            "info": self.info,
+            "meta": self.meta,
+        }
+        temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
+        try:
+            save_file({k: v.contiguous() for k, v in tensors.items()}, temporary / "draws.safetensors")
+            (temporary / "posterior.json").write_text(json.dumps(record, indent=1))
+            replace_folder(temporary, path)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+    @classmethod
+    def load(cls, path: str | Path, network: nn.Module | None = None) -> "Posterior":
+        """Read what `save` wrote; the same predictions to the bit.
+
+        network: needed where the student's network was the user's own; checked against the stored shapes.
+        Raises `InputError` for a missing or damaged file, or another network.
+        """
+        path = Path(path)
+        try:
+            record = json.loads((path / "posterior.json").read_text())
+            tensors = load_file(path / "draws.safetensors")
+        except FileNotFoundError as error:
+            raise InputError(
+                f"no posterior at '{path}': {error.filename} is missing; give the folder `save` wrote"
+            ) from error
+        except (json.JSONDecodeError, SafetensorError) as error:
+            raise InputError(
+                f"posterior at '{path}' is damaged or cut short ({error}); fit or save it again"
+            ) from error
+        if record.get("format") != FORMAT:
+            raise InputError(
+                f"posterior at '{path}' has format {record.get('format')}; this version reads {FORMAT}"
+            )
+
+        def group(name: str) -> dict[str, Tensor]:
+            return {k.removeprefix(f"{name}/"): v for k, v in tensors.items() if k.startswith(f"{name}/")}
+
+        spec = NetworkSpec.from_json(record["network"]) if record["network"] else None
+        values, held = group("values"), group("held")
+        skeleton = None
+        if record["student"]:
+            if network is None and spec is None:
+                raise InputError(
+                    f"posterior at '{path}' has a network of your own; pass it: load(path, network=...)"
+                )
+            skeleton = Skeleton(network if network is not None else spec.build())  # type: ignore[union-attr]
+            check_network(
+                skeleton,
+                {n: tuple(v.shape[2:]) for n, v in values.items()}
+                | {n: tuple(v.shape) for n, v in held.items()},
+            )
+            skeleton.buffers.update(group("buffers"))
+        return cls(
+            values,
+            tensors["log_density"],
+            held,
+            group("stats"),
+            group("trace"),
+            record["info"],
+            record["meta"],
+            skeleton,
+            spec,
+        )
+
+
+def density_site(density: Density, name: str, theta: Tensor) -> Tensor:
+    """Constrained draws of one site, `[C, S, D]` -> `[C, S, *shape]`."""
+    site: Site = next(s for s in density.sites if s.name == name)
+    return site.constrain(theta)[0].contiguous()
+
+
+def check_network(skeleton: Skeleton, stored: dict[str, tuple[int, ...]]) -> None:
+    """Raise `InputError` naming the first parameter in which a network differs from the stored one."""
+    shapes = {name: tuple(shape) for name, shape in skeleton.shapes.items()}
+    for name in [*stored, *shapes]:
+        if stored.get(name) != shapes.get(name):
+            raise InputError(
+                f"posterior of another network: parameter '{name}' is {stored.get(name, 'absent')} in the file and "
+                f"{shapes.get(name, 'absent')} in this network; load it into the network it was fitted with"
+            )
+
+
+def replace_folder(temporary: Path, path: Path) -> None:
+    """Put a finished folder in place of what may be there."""
+    if path.exists():
+        old = path.with_name(f".{path.name}-old-{os.getpid()}")
+        path.rename(old)
+        temporary.rename(path)
+        shutil.rmtree(old)
+    else:
+        temporary.rename(path)
