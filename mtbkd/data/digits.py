@@ -1,15 +1,16 @@
 """scikit-learn's 1,797 handwritten digits, 8 x 8 grey levels: the main job needs no file."""
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
+from mtbkd.data.assembly import assemble
 from mtbkd.data.distillation import DistillationData, Rows
-from mtbkd.data.splits import stratified_split, visible_labels
+from mtbkd.data.splits import stratified_split
 from mtbkd.errors import require_choice, require_fraction
 
-_OOD = ("permuted", "rotated", "none")
 _PERMUTATION_SEED = 0
 
 
@@ -30,7 +31,7 @@ class DigitsConfig:
             validation_fraction=self.validation_fraction,
             test_fraction=self.test_fraction,
         )
-        require_choice("data.ood", self.ood, _OOD)
+        require_choice("data.ood", self.ood, ("permuted", "rotated", "none"))
 
 
 def load(config: DigitsConfig, seed: int) -> DistillationData:
@@ -44,37 +45,27 @@ def load(config: DigitsConfig, seed: int) -> DistillationData:
 
     digits = load_digits()
     images = digits.images.astype(np.float32)
-    y = digits.target.astype(np.int64)
-    names = tuple(str(k) for k in range(10))
-    split = stratified_split(y, config.validation_fraction, config.test_fraction, seed)
-    rows = _rows(images, y, np.arange(len(y)), config.image)
-    pool = rows.take(torch.from_numpy(split.pool))
-    data = DistillationData(
-        name="digits",
-        pool=pool,
-        validation=rows.take(torch.from_numpy(split.validation)),
-        test=rows.take(torch.from_numpy(split.test)),
-        class_names=names,
-        teacher_y=pool.y,
-        ood=_ood(images[split.test], len(y) + split.test, config),
-        kind="image" if config.image else "vector",
+    split = stratified_split(digits.target, config.validation_fraction, config.test_fraction, seed)
+    if config.ood != "none":
+        split = dataclasses.replace(split, ood=len(images) + split.test)
+        images = np.concatenate([images, _out_of_distribution(images, config.ood)])
+    y = np.concatenate([digits.target, np.full(len(images) - len(digits.target), -1)]).astype(np.int64)
+    index = np.arange(len(images))
+    x = torch.from_numpy(images / 16)
+    rows = Rows(
+        x=x[:, None] if config.image else x.flatten(1),
+        y=torch.from_numpy(y),
+        ids=index.astype(str),
+        index=torch.from_numpy(index),
+        raw=images,
     )
-    visible = visible_labels(y[split.pool], config.labelled_fraction, names, seed)
-    return data.with_pool_labels(torch.from_numpy(visible))
+    names = tuple(str(k) for k in range(10))
+    data = assemble("digits", rows, split, names, config.labelled_fraction, seed)
+    return dataclasses.replace(data, kind="image" if config.image else "vector")
 
 
-def _ood(images: np.ndarray, index: np.ndarray, config: DigitsConfig) -> Rows | None:
-    if config.ood == "none" or not len(images):
-        return None
-    if config.ood == "rotated":
-        images = np.rot90(images, axes=(1, 2)).copy()
-    else:
-        order = np.random.default_rng(_PERMUTATION_SEED).permutation(64)
-        images = images.reshape(-1, 64)[:, order].reshape(-1, 8, 8)
-    return _rows(images, np.full(len(images), -1), index, config.image)
-
-
-def _rows(images: np.ndarray, y: np.ndarray, index: np.ndarray, image: bool) -> Rows:
-    x = torch.from_numpy(images / 16.0)
-    x = x[:, None] if image else x.flatten(1)
-    return Rows(x, torch.from_numpy(y), index.astype(str), torch.from_numpy(index), images)
+def _out_of_distribution(images: np.ndarray, how: str) -> np.ndarray:
+    if how == "rotated":
+        return np.rot90(images, axes=(1, 2))
+    order = np.random.default_rng(_PERMUTATION_SEED).permutation(64)
+    return images.reshape(-1, 64)[:, order].reshape(-1, 8, 8)

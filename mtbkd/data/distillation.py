@@ -89,7 +89,9 @@ class DistillationData:
         if len(self.pool) == 0:
             raise InputError(f"data '{self.name}': the distillation pool is empty; give at least one row")
         if k < 2:
-            raise InputError(f"data '{self.name}': {k} class ({', '.join(self.class_names)}); at least 2 are needed")
+            raise InputError(
+                f"data '{self.name}': {k} class ({', '.join(self.class_names)}); at least 2 are needed"
+            )
         for split, rows in self.splits.items():
             check_finite(f"data '{self.name}', {split}", rows.x)
             if split != "ood":

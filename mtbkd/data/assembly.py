@@ -1,0 +1,64 @@
+"""From all rows of a source to one distillation problem."""
+
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mtbkd.data.distillation import DistillationData, Rows
+from mtbkd.data.labels import visible_labels
+from mtbkd.data.splits import Split
+from mtbkd.errors import InputError
+
+
+def standardise(x: np.ndarray, pool: np.ndarray) -> np.ndarray:
+    """`x` `[n, D]` less the column means of its rows `pool`, over their standard deviations; float32.
+
+    A column that is constant in the pool is only centred.
+    """
+    from sklearn.preprocessing import StandardScaler
+
+    x = np.asarray(x, np.float64)
+    return StandardScaler().fit(x[pool]).transform(x).astype(np.float32)
+
+
+def assemble(
+    name: str,
+    rows: Rows,
+    split: Split,
+    class_names: tuple[str, ...],
+    labelled_fraction: float,
+    seed: int,
+    kind: Literal["vector", "image", "sequence"] = "vector",
+    supplied: dict[str, dict[str, Tensor]] | None = None,
+) -> DistillationData:
+    """The rows of each part; a stratified share of the pool's labels stays visible to the student.
+
+    Raises `InputError` for an unlabelled validation or test row.
+    """
+    parts = {
+        part: rows.take(torch.from_numpy(getattr(split, part))) for part in ("pool", "validation", "test")
+    }
+    for part in ("validation", "test"):
+        unlabelled = (parts[part].y < 0).nonzero().flatten()
+        if len(unlabelled):
+            raise InputError(
+                f"data '{name}': {part} row '{parts[part].ids[unlabelled[0]]}' has no label; "
+                "label it or move it to the pool"
+            )
+    data = DistillationData(
+        name=name,
+        **parts,
+        class_names=class_names,
+        teacher_y=parts["pool"].y,
+        ood=_unlabelled(rows.take(torch.from_numpy(split.ood))) if len(split.ood) else None,
+        kind=kind,
+        supplied=supplied or {},
+    )
+    visible = visible_labels(data.teacher_y.numpy(), labelled_fraction, class_names, seed)
+    return data.with_pool_labels(torch.from_numpy(visible))
+
+
+def _unlabelled(rows: Rows) -> Rows:
+    return Rows(rows.x, torch.full_like(rows.y, -1), rows.ids, rows.index, rows.raw)
