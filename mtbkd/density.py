@@ -9,11 +9,10 @@ size.
 """
 
 import inspect
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import pyro
 import torch
@@ -27,6 +26,9 @@ from mtbkd.errors import InputError
 from mtbkd.graphs import Execution, Graph, GraphSize, trace_graph
 
 Batch = tuple[Tensor, ...]
+
+# Seconds of eager gradients from which on compiling (some 20 s cold, two to three times faster after) is worth it.
+COMPILING_PAYS_AFTER = 60.0
 
 
 @dataclass(frozen=True)
@@ -157,15 +159,16 @@ class Density:
     def log_joint(self, theta: Tensor, batch: Batch, held: Mapping[str, Tensor]) -> Tensor:
         """The Pyro model's own log joint at one flat vector `[D]`, a scalar."""
         values = dict(held)
-        jacobian: Tensor | float = 0.0
+        jacobian: Tensor | None = None
         for site in self.sites:
             values[site.name], log_det = site.constrain(theta)
-            jacobian = jacobian if log_det is None else jacobian + log_det
+            if log_det is not None:
+                jacobian = log_det if jacobian is None else jacobian + log_det
         with pyro.validation_enabled(
             False
         ):  # validation asks tensors for their values, which a traced one lacks
-            log_prob: Tensor = self.run_model(values, batch).log_prob_sum()
-        return log_prob + jacobian
+            log_prob = cast(Tensor, self.run_model(values, batch).log_prob_sum())
+        return log_prob if jacobian is None else log_prob + jacobian
 
     def run_model(self, values: Mapping[str, Tensor], batch: Batch) -> poutine.Trace:
         """Pyro's trace of the model conditioned on these values."""
@@ -262,7 +265,12 @@ class Density:
 
     # ---- how to run ------------------------------------------------------------------------------------------
     def plan(
-        self, num_chains: int, evaluations: int, compiled: str = "auto", memory: float = 2e9
+        self,
+        num_chains: int,
+        evaluations: int,
+        batch_size: int | None = None,
+        compiled: str = "auto",
+        memory: float = 2e9,
     ) -> "Density":
         """The same density with its execution chosen for a whole planned run, by size alone.
 
@@ -270,13 +278,17 @@ class Density:
         gives the same draws. compiled: 'auto', 'always' or 'never'; memory: bytes for intermediates of full batches.
         """
         theta = torch.zeros(1, self.dim, dtype=self.dtype, device=self.device)
-        size = GraphSize.of(self.graph("value_and_grad", theta, self.full))
+        few = batch_size is not None and self.takes_batches and batch_size < self.num_rows
+        batch = self.batch(torch.arange(cast(int, batch_size))) if few else self.full
+        size = GraphSize.of(self.graph("value_and_grad", theta, batch))
         loop = size.convolutions and self.device.type == "cpu"
-        chains = 1 if loop else num_chains
+        together = 1 if loop else num_chains
         rows = None
-        if self.takes_batches and size.bytes * chains > memory:
-            rows = max(1, math.floor(self.num_rows * memory / (size.bytes * chains)))
-        pays = size.seconds * evaluations * (num_chains if loop else chains**0.7) > 120
+        if self.takes_batches:
+            bytes_a_row = size.bytes / len(batch[0])
+            most = int(memory / (bytes_a_row * together))
+            rows = max(1, most) if most < self.num_rows else None
+        pays = size.seconds(num_chains) * evaluations > COMPILING_PAYS_AFTER
         choice = compiled == "always" or (compiled == "auto" and pays)
         return self.with_execution(Execution(compiled=choice, loop=loop, rows=rows))
 
@@ -298,38 +310,42 @@ def find_sites(model: Callable[..., Any], tensors: Batch) -> list[Site]:
     """The continuous latents of one run of the model."""
     with torch.random.fork_rng(), torch.no_grad():
         trace = poutine.trace(model).get_trace(*tensors)
+    refuse_random_subsampling(trace)
     sites = []
     for name, node in trace.nodes.items():
-        if node["type"] != "sample":
+        if node["type"] != "sample" or node["is_observed"] or poutine.util.site_is_subsample(node):
             continue
-        if poutine.util.site_is_subsample(node):
-            frames = [
-                f for f in trace.nodes.values() for f in f.get("cond_indep_stack", ()) if f.name == name
-            ]
-            if any(len(node["value"]) < (frame.full_size or frame.size) for frame in frames):
-                raise InputError(
-                    f"plate '{name}' subsamples its rows at random, which a traced density cannot; "
-                    "write the plate without subsample_size and let the model take `scale` (N / n)"
-                )
-            continue
-        if node["is_observed"]:
-            continue
-        support = node["fn"].support
-        if support.is_discrete:
-            raise InputError(
-                f"site '{name}' ({type(node['fn']).__name__}) is discrete; the engines need continuous latents: "
-                "sum it out, or use Pyro's own enumeration"
-            )
-        shape = node["value"].shape
-        transform = biject_to(support)
-        real = torch.distributions.constraints.is_dependent(support) is False and is_real(support)
-        free = shape if real else torch.Size(transform.inverse_shape(shape))
-        sites.append(Site(name, shape, free, None if real else transform, 0))
+        sites.append(make_site(name, node["fn"], cast(Tensor, node["value"]).shape))
     if not sites:
         raise InputError(
             "the model has no continuous latent site; declare what is to be inferred by pyro.sample"
         )
     return place(sites)
+
+
+def make_site(name: str, distribution: Any, shape: torch.Size) -> Site:
+    """One latent site, not yet placed; raises `InputError` where it is discrete."""
+    support = distribution.support
+    if support.is_discrete:
+        raise InputError(
+            f"site '{name}' ({type(distribution).__name__}) is discrete; the engines need continuous latents: "
+            "sum it out, or use Pyro's own enumeration"
+        )
+    if is_real(support):
+        return Site(name, shape, shape, None, 0)
+    transform = biject_to(support)
+    return Site(name, shape, torch.Size(transform.inverse_shape(shape)), transform, 0)
+
+
+def refuse_random_subsampling(trace: poutine.Trace) -> None:
+    """Raise `InputError` for a plate that draws some of its rows at random."""
+    for node in trace.nodes.values():
+        for frame in node.get("cond_indep_stack") or ():
+            if frame.full_size is not None and frame.full_size > frame.size:
+                raise InputError(
+                    f"plate '{frame.name}' subsamples its rows at random, which a traced density cannot; "
+                    "write the plate without subsample_size and let the model take `scale` (N / n)"
+                )
 
 
 def is_real(support: object) -> bool:

@@ -58,7 +58,9 @@ def fit(
         values = density.unflatten(theta[0])
         density = density.restrict(model.bayesian, values)
         theta = density.flatten({s.name: density_values(values, s.name, len(theta)) for s in density.sites})
-    density = density.plan(config.num_chains, config.evaluations, compiled)
+    density = density.plan(
+        config.num_chains, config.evaluations, getattr(config, "batch_size", None), compiled
+    )
     draws: Draws = engine.sample(density, config, theta, generator, shown)
     return Posterior.of(model, density, draws, config, seed, time.perf_counter() - began)
 
@@ -73,7 +75,7 @@ def tensors_of(model: Student | Callable[..., Any], data: Data) -> tuple[Tensor,
     if isinstance(model, Student):
         if not isinstance(data, DistillationData) and len(data) != 2:
             raise InputError(f"a student is fitted to (x, y); {len(data)} tensors were given")
-        return model.rows(data)  # type: ignore[arg-type]
+        return model.rows(data)
     if isinstance(data, DistillationData):
         data = (data.pool.x, data.pool.y)
     parameters = inspect.signature(model.forward if isinstance(model, torch.nn.Module) else model).parameters
@@ -111,7 +113,7 @@ def starts(
     warm = map_engine.MAPConfig(
         steps=steps, num_starts=config.num_chains, batch_size=256 if density.takes_batches else None
     )
-    climbing = density.plan(config.num_chains, steps, compiled)
+    climbing = density.plan(config.num_chains, steps, warm.batch_size, compiled)
     return map_engine.sample(climbing, warm, theta, generator, progress).theta[:, 0]
 
 

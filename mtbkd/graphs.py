@@ -82,28 +82,25 @@ def trace_graph(function: Callable[..., Tensors], inputs: Tensors, compiled: boo
 
 @dataclass(frozen=True)
 class GraphSize:
-    """What one call costs, estimated from the graph: bytes of all intermediates (an upper bound on memory), eager
-    seconds on one CPU core, and whether there are convolutions."""
+    """What one chain's call costs: the graph's operations, bytes of all its intermediates (an upper bound on its
+    memory), and whether it has convolutions."""
 
+    calls: int
     bytes: int
-    seconds: float
     convolutions: bool
 
     @classmethod
     def of(cls, graph: Graph) -> "GraphSize":
-        """Sum over the graph's nodes; 5 microseconds of overhead a node and 2 GB/s for what it writes, both measured
-        on a two-core CPU, are rough but steer no more than compiled or eager."""
-        total = 0
-        calls = 0
-        convolutions = False
-        for node in graph.module.graph.nodes:
-            if node.op != "call_function":
-                continue
-            calls += 1
-            value = node.meta.get("val")
-            total += value.numel() * value.element_size() if isinstance(value, Tensor) else 0
-            convolutions = convolutions or "convolution" in str(node.target)
-        return cls(bytes=total, seconds=5e-6 * calls + total / 2e9, convolutions=convolutions)
+        """Counted from the graph's nodes."""
+        nodes = [node for node in graph.module.graph.nodes if node.op == "call_function"]
+        values = [node.meta.get("val") for node in nodes]
+        total = sum(value.numel() * value.element_size() for value in values if isinstance(value, Tensor))
+        return cls(len(nodes), total, any("convolution" in str(node.target) for node in nodes))
+
+    def seconds(self, num_chains: int) -> float:
+        """Eager seconds of one call on a CPU core, roughly: 5 microseconds an operation, 2 GB/s written."""
+        loops = num_chains if self.convolutions else 1
+        return loops * 5e-6 * self.calls + num_chains * self.bytes / 2e9
 
 
 def first_line(error: Exception) -> str:

@@ -6,6 +6,7 @@ import pyro
 import torch
 from pyro.infer import SVI, Trace_ELBO
 from pyro.infer.autoguide import AutoDiagonalNormal, init_to_value
+from pyro.optim import PyroLRScheduler
 from torch import Tensor
 
 from mtbkd.density import Density
@@ -58,12 +59,13 @@ def sample(
             guide = AutoDiagonalNormal(
                 model, init_loc_fn=init_to_value(values=values), init_scale=config.init_scale
             )
-            schedule = pyro.optim.LambdaLR(
+            schedule = PyroLRScheduler(
+                torch.optim.lr_scheduler.LambdaLR,
                 {
                     "optimizer": torch.optim.Adam,
                     "optim_args": {"lr": config.learning_rate},
                     "lr_lambda": lambda step: rate("cosine", step, config.steps),
-                }
+                },
             )
             svi = SVI(model, guide, schedule, Trace_ELBO(num_particles=config.particles))
             for step in range(config.steps):
@@ -72,7 +74,7 @@ def sample(
                 advance(elbo=elbos[step])
             with torch.no_grad():
                 flat = guide.get_posterior().sample((config.draws,))
-                theta = density.flatten({name: value for name, value in unpacked(guide, flat)})[None]
+                theta = density.flatten(dict(unpacked(guide, flat)))[None]
     return Draws(theta, log_density_of(density, theta), trace={"elbo": elbos})
 
 

@@ -69,6 +69,7 @@ def make_guide(config: SVIConfig, start: Tensor) -> AutoContinuous:
         pyro.sample("theta", dist.ImproperUniform(dist.constraints.real_vector, (), (len(start),)))
 
     init = init_to_value(values={"theta": start})
+    guide: AutoContinuous
     if config.guide == "diagonal":
         guide = AutoDiagonalNormal(flat, init_loc_fn=init, init_scale=config.init_scale)
     else:

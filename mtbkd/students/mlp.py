@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -41,7 +42,7 @@ class MLP(nn.Sequential):
     def __init__(self, config: MLPConfig, input_shape: tuple[int, ...], num_classes: int) -> None:
         widths = [math.prod(input_shape), *config.hidden, num_classes]
         layers: list[nn.Module] = []
-        for inputs, outputs in zip(widths[:-1], widths[1:], strict=True):
+        for inputs, outputs in pairwise(widths):
             layers += [nn.Linear(inputs, outputs), ACTIVATIONS[config.activation]()]
         super().__init__(*layers[:-1])
         self.spec = NetworkSpec("mlp", asdict(config), tuple(input_shape), num_classes)

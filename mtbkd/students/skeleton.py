@@ -88,7 +88,7 @@ def refuse_batch_and_chance(module: nn.Module) -> None:
 
 def check_output(skeleton: Skeleton, x: Tensor, num_classes: int) -> None:
     """Raise `InputError` unless the network takes these inputs and gives `[n, num_classes]` logits."""
-    weights = dict(skeleton.module.named_parameters())
+    weights: dict[str, Tensor] = dict(skeleton.module.named_parameters())
     try:
         with torch.no_grad():
             shape = tuple(skeleton(weights, x[:2]).shape)

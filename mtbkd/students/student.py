@@ -5,6 +5,8 @@ log p(theta | labels, teachers) = log N(theta; 0, sigma_w^2 I)                  
     +            sum_{i in labelled} log Cat(y_i; softmax f_theta(x_i))                   labels
 """
 
+from typing import cast
+
 import pyro
 import pyro.distributions as dist
 import torch
@@ -61,8 +63,7 @@ class Student(PyroModule):
             if self.prior is not None and self.strength > 0:
                 score = self.prior.score(self.prior.log_q(logits), *teachers)
                 pyro.factor("teachers", self.strength * score)
-            labelled = y >= 0
-            with poutine.mask(mask=labelled):
+            with poutine.mask(mask=cast(torch.BoolTensor, y >= 0)):
                 likelihood = dist.Categorical(logits=logits, validate_args=False)
                 pyro.sample("labels", likelihood, obs=y.clamp(min=0))
         return logits
@@ -96,7 +97,8 @@ class Student(PyroModule):
         assert self.prior is not None
         if self.prior.num_rows != len(x):
             raise InputError(
-                f"the teachers speak of {self.prior.num_rows} rows, the pool has {len(x)}; build the bank on the pool's rows"
+                f"the teachers speak of {self.prior.num_rows} rows, the pool has {len(x)}; "
+                "build the bank on the pool's rows"
             )
         if self.prior.rows_hash is not None and self.prior.rows_hash != hash_inputs(x):
             raise InputError(

@@ -5,6 +5,7 @@ import math
 import pyro
 import pyro.distributions as dist
 import torch
+from pyro.distributions.torch_distribution import TorchDistributionMixin
 from torch import Tensor, nn
 
 from mtbkd.errors import require_choice, require_positive
@@ -27,7 +28,7 @@ class NormalWeights:
         self.scale = scale
         self.kind = kind
 
-    def distributions(self, skeleton: Skeleton, like: Tensor) -> dict[str, dist.Distribution]:
+    def distributions(self, skeleton: Skeleton, like: Tensor) -> dict[str, TorchDistributionMixin]:
         """One distribution a parameter, in the dtype and on the device of `like`."""
         result = {}
         for name, shape in skeleton.shapes.items():
@@ -51,7 +52,7 @@ class NormalWeights:
         return start
 
 
-def sample_weights(distributions: dict[str, dist.Distribution]) -> dict[str, Tensor]:
+def sample_weights(distributions: dict[str, TorchDistributionMixin]) -> dict[str, Tensor]:
     """Declare every weight as a Pyro sample site named as the parameter."""
     return {name: pyro.sample(name, distribution) for name, distribution in distributions.items()}
 
