@@ -1,10 +1,18 @@
 """What a teacher is: something that turns rows into logits, and can say who it is without doing so."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 from torch import Tensor
 
 from mtbkd.data.distillation import Rows
+from mtbkd.errors import InputError
+
+
+class NotCovered(InputError):
+    """A teacher that is a set of predictions has none for these rows; an error only where they are needed."""
 
 
 class Teacher(Protocol):
@@ -14,7 +22,8 @@ class Teacher(Protocol):
     fingerprint: hash of weights or recipe and of the code's version; known without training or predicting
     """
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     @property
     def fingerprint(self) -> str: ...
@@ -24,5 +33,27 @@ class Teacher(Protocol):
         ...
 
     def size(self) -> tuple[int | None, int | None]:
-        """Number of parameters and bytes when stored; None where it cannot be known."""
+        """Number of parameters (of one draw) and bytes when stored (of all); None where it cannot be known."""
         ...
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A teacher that is trained, once, when it is first asked something that the cache does not hold.
+
+    train: returns the trained teacher; must depend on nothing that `fingerprint` does not tell
+    """
+
+    name: str
+    fingerprint: str
+    train: Callable[[], Teacher]
+
+    @cached_property
+    def _trained(self) -> Teacher:
+        return self.train()
+
+    def predict(self, rows: Rows) -> Tensor:
+        return self._trained.predict(rows)
+
+    def size(self) -> tuple[int | None, int | None]:
+        return self._trained.size()

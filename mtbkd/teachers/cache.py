@@ -1,0 +1,191 @@
+"""The bank on disk: each teacher is run once a data set, ever, however many runs ask.
+
+An entry is a folder named by the hash of rows and teacher, with `logits.npy` and `manifest.json`; it is written
+under a temporary name and renamed, so that it is there whole or not at all.
+"""
+
+import json
+import os
+import shutil
+import tempfile
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from filelock import FileLock
+from torch import Tensor
+
+from mtbkd.data.distillation import Rows
+from mtbkd.errors import InputError
+from mtbkd.progress import Progress
+from mtbkd.teachers.bank import TeacherBank, TeacherCost
+from mtbkd.teachers.fingerprint import file_hash, fingerprint
+from mtbkd.teachers.teacher import NotCovered, Teacher
+from mtbkd.teachers.values import check_logits
+
+FORMAT = 1
+Answer = tuple[Tensor, TeacherCost]
+
+
+def default_folder() -> Path:
+    """`$MTBKD_CACHE`, else `mtbkd` in `$XDG_CACHE_HOME`, else in `~/.cache`."""
+    if folder := os.environ.get("MTBKD_CACHE"):
+        return Path(folder).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "mtbkd"
+
+
+class BankCache:
+    """Teachers' predictions in a folder that concurrent runs may share."""
+
+    def __init__(self, folder: str | Path | None = None) -> None:
+        self.folder = default_folder() if folder is None else Path(folder).expanduser()
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=self.folder).close()
+        except OSError as error:
+            raise InputError(
+                f"teachers.cache: '{self.folder}' cannot be written ({error.strerror}); set teachers.cache or "
+                "the environment variable MTBKD_CACHE to a folder of yours"
+            ) from error
+
+    def ask(self, teacher: Teacher, rows: Rows) -> Answer:
+        """The teacher's logits `[S, n, K]` at the rows and what it costs, computed only if not stored yet."""
+        return self.ask_splits(teacher, {"rows": rows})["rows"]
+
+    def ask_splits(self, teacher: Teacher, rows: Mapping[str, Rows]) -> dict[str, Answer]:
+        """The same for several sets of rows; leaves out what the teacher does not cover.
+
+        One process at a time computes for a teacher, so that it is trained once for all of its rows.
+        """
+        identity = teacher.fingerprint
+        entries = {split: self.folder / _key(identity, found) for split, found in rows.items()}
+        answers = {split: _read(entry) for split, entry in entries.items()}
+        if all(answers.values()):
+            return {split: answer for split, answer in answers.items() if answer}
+        with FileLock(self.folder / f"{identity}.lock"):
+            cost: TeacherCost | None = None
+            for split, entry in entries.items():
+                if (found := _read(entry)) is None:
+                    try:
+                        found = _run(teacher, rows[split], cost)
+                    except NotCovered:
+                        continue
+                    self._write(entry, teacher, rows[split], found)
+                    cost = found[1]
+                    found = _read(entry)
+                answers[split] = found
+        return {split: answer for split, answer in answers.items() if answer}
+
+    def _write(self, entry: Path, teacher: Teacher, rows: Rows, answer: Answer) -> None:
+        logits, cost = answer
+        temporary = Path(tempfile.mkdtemp(dir=self.folder, prefix=".writing-"))
+        try:
+            np.save(temporary / "logits.npy", logits.numpy(), allow_pickle=False)
+            manifest = {
+                "format": FORMAT,
+                "teacher": teacher.name,
+                "fingerprint": teacher.fingerprint,
+                "rows_hash": rows.hash,
+                "shape": list(logits.shape),
+                "dtype": "float32",
+                "sha256": file_hash(temporary / "logits.npy"),
+                "cost": asdict(cost),
+            }
+            (temporary / "manifest.json").write_text(json.dumps(manifest, indent=1))
+            if entry.exists():  # a damaged one, or _read would have returned it
+                shutil.rmtree(entry)
+            temporary.rename(entry)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def ask_all(
+    teachers: Sequence[Teacher], rows: Mapping[str, Rows], cache: BankCache, progress: Progress | None = None
+) -> tuple[dict[str, TeacherBank], dict[str, str]]:
+    """Banks by split of what all teachers say, and for the splits without a bank why not.
+
+    Every teacher must cover the pool; a split that one of them does not cover has no bank. Raises
+    `InputError` for teachers that share a name, do not cover the pool or disagree in shape.
+    """
+    names = [teacher.name for teacher in teachers]
+    if doubled := [name for name in names if names.count(name) > 1]:
+        raise InputError(f"two teachers are named '{doubled[0]}'; give each its own name")
+    answers: dict[str, dict[str, Answer]] = {}
+    with (progress or Progress()).stage("teachers", len(teachers)) as advance:
+        for teacher in teachers:
+            answers[teacher.name] = cache.ask_splits(teacher, rows)
+            advance()
+    banks, missing = {}, {}
+    for split, found in rows.items():
+        absent = [name for name in names if split not in answers[name]]
+        if absent and split == "pool":
+            raise InputError(
+                f"teacher '{absent[0]}': has no predictions for the pool; add them or leave it out"
+            )
+        if absent:
+            missing[split] = f"no bank for {split}: {', '.join(absent)} without predictions there"
+            continue
+        banks[split] = TeacherBank.from_predictions(
+            {name: answers[name][split][0] for name in names},
+            rows_hash=found.hash,
+            costs=[answers[name][split][1] for name in names],
+        )
+    return banks, missing
+
+
+def _key(identity: str, rows: Rows) -> str:
+    # Ids, numbers and raw inputs count too: some teachers look rows up by them.
+    return fingerprint(
+        format=FORMAT, teacher=identity, x=rows.hash, ids=rows.ids, index=rows.index, raw=rows.raw
+    )
+
+
+def _read(entry: Path) -> Answer | None:
+    """A stored answer, memory-mapped; None where there is none or, with a warning, where it is damaged."""
+    if not entry.exists():
+        return None
+    try:
+        manifest = json.loads((entry / "manifest.json").read_text())
+        if manifest["sha256"] != file_hash(entry / "logits.npy"):
+            raise ValueError("the checksum differs")
+        # Copy on write: pages are shared between processes, and nothing can reach the file.
+        logits = np.load(entry / "logits.npy", mmap_mode="c", allow_pickle=False)
+        if list(logits.shape) != manifest["shape"]:
+            raise ValueError("the shape differs")
+        return torch.from_numpy(logits), TeacherCost(**manifest["cost"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        warnings.warn(
+            f"cached predictions in {entry} are damaged ({error}); they are made again", stacklevel=2
+        )
+        return None
+
+
+def _run(teacher: Teacher, rows: Rows, known: TeacherCost | None) -> Answer:
+    start = time.perf_counter()
+    logits = check_logits(teacher.name, teacher.predict(rows), zeros=True)
+    seconds = time.perf_counter() - start
+    if logits.shape[1] != len(rows):
+        raise InputError(
+            f"teacher '{teacher.name}': returned {logits.shape[1]} rows for {len(rows)} inputs; "
+            "predict must return one row an input, in order"
+        )
+    if known is None:
+        parameters, stored = teacher.size()
+        known = TeacherCost(parameters, stored, None if stored is None else _latency(teacher, rows))
+    return logits, TeacherCost(known.parameters, known.stored_bytes, known.latency_ms, seconds)
+
+
+def _latency(teacher: Teacher, rows: Rows) -> float:
+    """Median milliseconds for one input, of up to 20 calls in half a second."""
+    one = rows.take(torch.zeros(1, dtype=torch.int64))
+    teacher.predict(one)
+    taken: list[float] = []
+    while len(taken) < 20 and sum(taken) < 0.5:
+        start = time.perf_counter()
+        teacher.predict(one)
+        taken.append(time.perf_counter() - start)
+    return 1000 * float(np.median(taken))

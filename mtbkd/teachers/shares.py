@@ -1,0 +1,37 @@
+"""Which labelled rows a teacher trained by the run sees: teachers on different shares know different things."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mtbkd.data.distillation import DistillationData
+from mtbkd.errors import InputError
+
+
+def check_share(share: Sequence[float]) -> None:
+    """Raise `InputError` unless `share` is an interval [lo, hi] with 0 <= lo < hi <= 1."""
+    if len(share) != 2 or not 0 <= share[0] < share[1] <= 1:
+        raise InputError(f"share is {list(share)}; give an interval [lo, hi] with 0 <= lo < hi <= 1")
+
+
+def training_rows(
+    name: str, data: DistillationData, share: Sequence[float], seed: int
+) -> tuple[Tensor, Tensor]:
+    """Inputs `[n, ...]` and labels `[n]` of the interval `share` of the pool's rows with teacher labels.
+
+    The rows are permuted by `seed` first, the same permutation for every teacher of a run, so that shares
+    which overlap overlap exactly. Raises `InputError` where fewer than two classes are left.
+    """
+    known = (data.teacher_y >= 0).nonzero().flatten().numpy()
+    order = np.random.default_rng(seed).permutation(known)
+    lo, hi = (round(edge * len(order)) for edge in share)
+    rows = torch.from_numpy(np.sort(order[lo:hi]))
+    y = data.teacher_y[rows]
+    if len(y.unique()) < 2:
+        raise InputError(
+            f"teacher '{name}': share {list(share)} of the {len(known)} labelled rows holds {len(rows)} rows "
+            f"of {len(y.unique())} classes; give it a wider share, or the data more teacher labels"
+        )
+    return data.pool.x[rows], y
