@@ -17,7 +17,8 @@ def encode_labels(
     """Class indices `[n]` int64 (-1 for None and NaN) and the class names.
 
     Without `class_names` the names are the distinct labels, numbers in numerical order, else alphabetical.
-    With them a label is one of the names or, where all labels are whole numbers and none is a name, an index.
+    With them a label is one of the names or, where all labels are whole numbers and none is a name, an index;
+    the number -1 is unlabelled unless it is a name.
     Raises `InputError` for a label that is neither, naming row and value.
     """
     values = [_plain(v) for v in (labels.tolist() if isinstance(labels, np.ndarray) else labels)]
@@ -32,9 +33,11 @@ def encode_labels(
         raise InputError(f"class names hold a name twice: {', '.join(names)}; each class needs its own")
     position: dict[int | str, int]
     if all_numbers and not known & {int(name) for name in names if name.isdigit()}:
-        position = {-1: -1, **{k: k for k in range(len(names))}}
+        position = {k: k for k in range(len(names))}
     else:
         position = {v: names.index(str(v)) for v in known if str(v) in names}
+    if all_numbers:
+        position.setdefault(-1, -1)
     for row, value in enumerate(values):
         if value is not None and value not in position:
             raise InputError(f"{what} '{value}' at row {row} is none of the classes; {nearest(value, names)}")

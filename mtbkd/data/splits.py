@@ -13,12 +13,16 @@ _SPLIT_STREAM, _SUBSET_STREAM = 0, 1
 
 @dataclass(frozen=True)
 class Split:
-    """Row numbers (int64, disjoint) of the parts; `ood` only where the source names such rows."""
+    """Row numbers (int64, disjoint) of the parts; raises `InputError` for an empty pool."""
 
     pool: np.ndarray
     validation: np.ndarray
     test: np.ndarray
     ood: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
+
+    def __post_init__(self) -> None:
+        if not len(self.pool):
+            raise InputError("the distillation pool is empty; give at least one row to learn from")
 
 
 def stratified_quotas(sizes: np.ndarray, total: int, offset: int) -> np.ndarray:

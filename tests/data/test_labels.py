@@ -56,6 +56,8 @@ def test_given_class_names_fix_the_order_and_take_indices():
     assert encode_labels(["dog", "cat"], ["dog", "cat"])[0].tolist() == [0, 1]
     assert encode_labels([1, 0, -1], ["dog", "cat"])[0].tolist() == [1, 0, -1]
     assert encode_labels([5, 3], ["3", "5"])[0].tolist() == [1, 0]
+    assert encode_labels([5, -1], ["3", "5"])[0].tolist() == [1, -1]
+    assert encode_labels([1, -1], ["-1", "1"])[0].tolist() == [1, 0]
     with pytest.raises(InputError, match=r"label 'dgo' at row 1 .* did you mean 'dog'\?"):
         encode_labels(["cat", "dgo"], ["dog", "cat"])
     with pytest.raises(InputError, match="label '2' at row 0"):

@@ -64,6 +64,11 @@ def test_a_thousand_classes_of_two_rows_split():
     assert len(np.unique(y[split.test])) == 200
 
 
+def test_no_rows_are_an_empty_pool():
+    with pytest.raises(InputError, match="pool is empty"):
+        stratified_split(np.empty(0, np.int64), validation=0.1, test=0.1, seed=0)
+
+
 @pytest.mark.parametrize(("validation", "test"), [(0.5, 0.5), (-0.1, 0.1), (0.1, 1.2)])
 def test_bad_shares_are_named(validation, test):
     with pytest.raises(InputError, match=r"validation|test"):
