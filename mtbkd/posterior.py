@@ -4,10 +4,10 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError
@@ -22,6 +22,9 @@ from mtbkd.prediction import Prediction
 from mtbkd.students.skeleton import Skeleton
 from mtbkd.students.spec import NetworkSpec
 from mtbkd.students.student import Student
+
+if TYPE_CHECKING:
+    from arviz import InferenceData
 
 FORMAT = 1
 
@@ -101,16 +104,22 @@ class Posterior:
 
     def chains(self, which: slice) -> "Posterior":
         """Some of the chains."""
-        return Posterior(
-            {name: v[which] for name, v in self.values.items()},
-            self.log_density[which],
-            self.held,
-            {name: v[which] for name, v in self.stats.items()},
-            self.trace,
-            self.info,
-            self.meta,
-            self.skeleton,
-            self.spec,
+        return replace(
+            self,
+            values={name: v[which] for name, v in self.values.items()},
+            log_density=self.log_density[which],
+            stats={name: v[which] for name, v in self.stats.items()},
+        )
+
+    def thin(self, most: int) -> "Posterior":
+        """At most `most` draws of all chains together, evenly spaced in each."""
+        step = max(1, -(-self.num_chains * self.num_draws // most))
+        kept = slice(None, None, step)
+        return replace(
+            self,
+            values={name: v[:, kept] for name, v in self.values.items()},
+            log_density=self.log_density[:, kept],
+            stats={name: v[:, kept] for name, v in self.stats.items()},
         )
 
     # ---- predictions -----------------------------------------------------------------------------------------
@@ -167,6 +176,48 @@ class Posterior:
 
     def draws_a_chunk(self, x: Tensor, rows: int, memory: float) -> int:
         return max(1, int(memory // (self.widest(x) * rows)))
+
+    def to_arviz(
+        self,
+        x: Tensor | None = None,
+        *,
+        ids: Sequence[str] | None = None,
+        class_names: Sequence[str] | None = None,
+        y: Tensor | None = None,
+        weights: bool = False,
+        teacher_names: Sequence[str] = (),
+        teacher_data: Mapping[str, Any] | None = None,
+        seed: int = 0,
+    ) -> "InferenceData":
+        """ArviZ's InferenceData: log density, predictive probabilities at held-out inputs `x [Q, ...]`, scalar sites.
+
+        ids: names of the Q inputs; class_names: K names; y: `[Q]` their labels, -1 unknown
+        weights: the network's weights too (thousands of variables make ArviZ slow)
+        teacher_names, teacher_data: see `mtbkd.inference_data.to_inference_data`; seed: of posterior predictive labels
+        """
+        import numpy as np
+
+        from mtbkd import inference_data
+
+        shape = (self.num_chains, self.num_draws)
+        probs = np.zeros((*shape, 0, 0)) if x is None else self.predict(x).by_chain.numpy()
+        count, k = probs.shape[2:]
+        shown = {name: v.numpy() for name, v in self.values.items() if weights or self.skeleton is None}
+        named = {"accept": "acceptance_rate", "leapfrogs": "n_steps"}
+        stats = {named.get(name, name): v.numpy() for name, v in self.stats.items()}
+        return inference_data.to_inference_data(
+            self.log_density.numpy(),
+            probs,
+            input_ids=[str(i) for i in range(count)] if ids is None else list(ids),
+            class_names=[str(i) for i in range(k)] if class_names is None else list(class_names),
+            rng=np.random.default_rng(seed),
+            y=None if y is None else y.numpy(),
+            sites=shown,
+            sample_stats=stats,
+            teacher_names=teacher_names,
+            teacher_data=teacher_data,
+            attrs={**self.meta, **self.info},
+        )
 
     # ---- on disk ---------------------------------------------------------------------------------------------
     def save(self, path: str | Path) -> None:

@@ -10,6 +10,7 @@ A method module holds one frozen dataclass named `*Config` and the function its 
     prior       mtbkd.priors          build(config, bank, weights) -> Prior
     student     mtbkd.students        build(config, input_shape, num_classes) -> nn.Module
     inference   mtbkd.inference       sample(...) (see mtbkd/inference/engine.py)
+    report      mtbkd.report          write_report(path, content)
 
 Adding a method is one such file, one YAML and one test; nothing else changes.
 """
@@ -30,6 +31,7 @@ PACKAGES = {
     "prior": "mtbkd.priors",
     "student": "mtbkd.students",
     "inference": "mtbkd.inference",
+    "report": "mtbkd.report",
 }
 
 
