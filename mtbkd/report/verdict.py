@@ -1,0 +1,188 @@
+"""The answer first: what a run showed, in sentences that its numbers carry."""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from mtbkd.report.content import ReportContent
+from mtbkd.report.tables import human_bytes, shown
+
+Tone = Literal["good", "plain", "bad"]
+Metrics = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One sentence and whether it is good news."""
+
+    text: str
+    tone: Tone = "plain"
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One number to be seen first: what it is, its value, what to compare it with."""
+
+    label: str
+    value: str
+    note: str
+    tone: Tone = "plain"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The opening of a report."""
+
+    headline: str
+    tiles: list[Tile]
+    findings: list[Finding]
+
+
+def answer(content: ReportContent) -> Answer:
+    """What the run showed, from its metrics, out-of-distribution scores and diagnostics."""
+    findings = [
+        *_accuracy(content.metrics),
+        *_gain(content.metrics, "label_only_student", "the same student without teachers"),
+        *_gain(content.metrics, "kd_student", "plain distillation"),
+        *_calibration(content.metrics.get("student") or {}),
+        *_ood(content),
+        *_size(content.metrics.get("student") or {}),
+        *_inference(content),
+    ]
+    return Answer(_headline(content), list(_tiles(content)), findings)
+
+
+def calibration_tone(student: Metrics) -> Literal["calibrated", "overconfident", "underconfident", "unknown"]:
+    """Whether the ECE is within what chance gives a calibrated model, and else in which direction it errs."""
+    ece, high = student.get("ece"), student.get("ece_band_high")
+    if ece is None or high is None:
+        return "unknown"
+    if ece <= high:
+        return "calibrated"
+    return (
+        "overconfident"
+        if (student.get("confidence") or 0) > (student.get("accuracy") or 0)
+        else "underconfident"
+    )
+
+
+def _headline(content: ReportContent) -> str:
+    student = content.metrics.get("student") or {}
+    if student.get("accuracy") is None:
+        return "The student was not scored: there is no labelled test input"
+    right = f"The student is right on {student['accuracy']:.1%} of test inputs"
+    trust = {
+        "calibrated": ", and its probabilities can be taken at their word",
+        "overconfident": ", but it is overconfident",
+        "underconfident": ", but it is underconfident",
+        "unknown": "",
+    }[calibration_tone(student)]
+    if content.diagnostics and content.diagnostics.verdict == "not converged":
+        return right + trust + "; inference has not converged, so take this with caution"
+    return right + trust
+
+
+def _tiles(content: ReportContent) -> Iterator[Tile]:
+    student = content.metrics.get("student") or {}
+    alone = content.metrics.get("label_only_student") or {}
+    beside = f"{alone['accuracy']:.1%} without teachers" if alone.get("accuracy") is not None else ""
+    yield Tile("Accuracy", shown("accuracy", student), beside)
+    beside = f"{alone['nll']:.3f} without teachers" if alone.get("nll") is not None else "nats per input"
+    yield Tile("NLL", shown("nll", student), beside)
+    if student.get("ece_band_high") is not None:
+        calibrated = calibration_tone(student) == "calibrated"
+        note = f"chance allows up to {student['ece_band_high']:.3f}"
+        yield Tile("Calibration error", shown("ece", student), note, "good" if calibrated else "bad")
+    if content.ood:
+        by, auroc = best_detector(content)
+        yield Tile("Outsiders told apart", f"{auroc:.3f}", f"AUROC by {by} uncertainty")
+    if content.diagnostics:
+        tones: dict[str, Tone] = {"converged": "good", "not converged": "bad", "doubtful": "bad"}
+        tone = tones.get(content.diagnostics.verdict, "plain")
+        yield Tile("Inference", content.diagnostics.verdict, "see Inference below", tone)
+
+
+def best_detector(content: ReportContent) -> tuple[str, float]:
+    """The uncertainty that tells outsiders apart best, and its AUROC."""
+    assert content.ood is not None
+    found = {name: scores["auroc"] for name, scores in content.ood.scores.items() if scores is not None}
+    name = max(found, key=lambda key: found[key])
+    return name, found[name]
+
+
+def _accuracy(metrics: Metrics) -> Iterator[Finding]:
+    student, ensemble = metrics.get("student") or {}, metrics.get("teacher_ensemble") or {}
+    if student.get("accuracy") is None:
+        return
+    n = f"{student['n']:,} " if student.get("n") else ""
+    text = f"On {n}test inputs the Bayesian student is right on {student['accuracy']:.1%}"
+    if ensemble.get("accuracy") is not None:
+        text += f", its teachers together on {ensemble['accuracy']:.1%}"
+    yield Finding(text + ".")
+
+
+def _gain(metrics: Metrics, other: str, called: str) -> Iterator[Finding]:
+    student, baseline = metrics.get("student") or {}, metrics.get(other) or {}
+    a, b, n = student.get("accuracy"), baseline.get("accuracy"), student.get("n")
+    if a is None or b is None:
+        return
+    points = 100 * (a - b)
+    text = f"Against {called}: {points:+.1f} points of accuracy"
+    if student.get("nll") is not None and baseline.get("nll") is not None:
+        text += f", NLL {student['nll']:.3f} for {baseline['nll']:.3f}"
+    if student.get("ece") is not None and baseline.get("ece") is not None:
+        text += f", ECE {student['ece']:.3f} for {baseline['ece']:.3f}"
+    # two independent samples' error: the pairing that the same inputs give would make it smaller
+    error = 100 * math.sqrt((a * (1 - a) + b * (1 - b)) / n) if n else None
+    if error is not None and abs(points) < 2 * error:
+        yield Finding(
+            f"{text}; {n:,} test inputs cannot tell accuracies less than {2 * error:.1f} points apart."
+        )
+    else:
+        yield Finding(text + ".", "plain" if error is None else "good" if points > 0 else "bad")
+
+
+def _calibration(student: Metrics) -> Iterator[Finding]:
+    tone = calibration_tone(student)
+    if tone == "unknown":
+        return
+    ece, low, high = student["ece"], student["ece_band_low"], student["ece_band_high"]
+    band = f"a perfectly calibrated student would show {low:.3f} to {high:.3f} here by chance"
+    if tone == "calibrated":
+        yield Finding(f"Its calibration error of {ece:.3f} is no more than chance: {band}.", "good")
+    else:
+        claimed = (
+            f"it claims {student['confidence']:.1%} on average and is right on {student['accuracy']:.1%}"
+        )
+        yield Finding(f"It is {tone}: {claimed}; ECE {ece:.3f}, where {band}.", "bad")
+
+
+def _ood(content: ReportContent) -> Iterator[Finding]:
+    if content.ood:
+        by, auroc = best_detector(content)
+        quality = "well" if auroc > 0.9 else "somewhat" if auroc > 0.7 else "hardly"
+        yield Finding(
+            f"Inputs from elsewhere ({content.ood.name}) are told apart {quality}: AUROC {auroc:.3f} "
+            f"by {by} uncertainty, where guessing has 0.5.",
+            "good" if auroc > 0.9 else "plain" if auroc > 0.7 else "bad",
+        )
+
+
+def _size(student: Metrics) -> Iterator[Finding]:
+    if student.get("parameters") is None:
+        return
+    text = f"It has {student['parameters']:,} weights"
+    if student.get("stored_bytes") is not None:
+        text += f", {human_bytes(student['stored_bytes'])} with all posterior draws"
+    if student.get("latency_ms") is not None:
+        text += f", and answers one input in {shown('latency_ms', student)} ms"
+    yield Finding(text + ".")
+
+
+def _inference(content: ReportContent) -> Iterator[Finding]:
+    if content.diagnostics and content.diagnostics.words:
+        tones: dict[str, Tone] = {"converged": "good", "not converged": "bad", "doubtful": "bad"}
+        verdict = content.diagnostics.verdict
+        said = f"Inference: {verdict}. " if verdict != "not applicable" else ""
+        yield Finding(said + content.diagnostics.words[0], tones.get(verdict, "plain"))
