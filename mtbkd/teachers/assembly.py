@@ -47,9 +47,7 @@ def _checked(name: str, member: Any, trusted: list[str]) -> tuple[str, Any]:
     fields = [f.name for f in dataclasses.fields(wanted)]
     try:
         merged = OmegaConf.merge(OmegaConf.structured(wanted), values)
-        if trusted and "trusted" in fields:
-            merged.trusted = [*merged.trusted, *trusted]
-        return kind, OmegaConf.to_object(merged)
+        config: Any = OmegaConf.to_object(merged)
     except ConfigKeyError as error:
         key = str(error.full_key)
         raise InputError(f"{where}: unknown key '{key}' of kind {kind}; {nearest(key, fields)}") from error
@@ -60,3 +58,6 @@ def _checked(name: str, member: Any, trusted: list[str]) -> tuple[str, Any]:
         raise InputError(f"{where}.{error.full_key}: {problem}; {fields_meaning}") from error
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
+    if "trusted" in fields:
+        config = dataclasses.replace(config, trusted=[*config.trusted, *trusted])
+    return kind, config

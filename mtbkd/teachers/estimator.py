@@ -138,7 +138,12 @@ class EstimatorTeacher:
         )
 
     def predict(self, rows: Rows) -> Tensor:
-        """Log-probabilities `[n, K]`.
+        """Log-probabilities `[n, K]`; raises as `log_probs`."""
+        source = chosen_inputs(self.name, rows, self.inputs)
+        return self.log_probs(source.reshape(len(source), -1) if source.ndim > 1 else source)
+
+    def log_probs(self, x: Any) -> Tensor:
+        """Log-probabilities `[n, K]` at inputs as the estimator itself takes them: array, table, texts.
 
         Raises `InputError` where the estimator is not fitted, gives no probabilities, or was fitted to
         other features or classes.
@@ -154,29 +159,27 @@ class EstimatorTeacher:
                 "wrap it in CalibratedClassifierCV(..., ensemble=False)"
             )
         columns = self._columns()
-        x = self._inputs(rows)
+        self._check_features(x)
         with np.errstate(divide="ignore"):  # log 0 = -inf is what is meant
             if hasattr(self.estimator, "predict_log_proba"):
-                log_p = self.estimator.predict_log_proba(x)
+                log_p = np.asarray(self.estimator.predict_log_proba(x))
             else:
                 log_p = np.log(self.estimator.predict_proba(x))
-        z = torch.full((len(rows), self.num_classes), -torch.inf)
-        z[:, columns] = torch.from_numpy(np.asarray(log_p)).to(torch.float32)
+        z = torch.full((len(log_p), self.num_classes), -torch.inf)
+        z[:, columns] = torch.from_numpy(log_p).to(torch.float32)
         return z
 
     def size(self) -> tuple[int | None, int | None]:
         return size_of_estimator(self.estimator)
 
-    def _inputs(self, rows: Rows) -> np.ndarray:
-        source = chosen_inputs(self.name, rows, self.inputs)
-        x = source.reshape(len(source), -1) if source.ndim > 1 else source
+    def _check_features(self, x: Any) -> None:
+        shape = np.shape(x)
         wanted = getattr(self.estimator, "n_features_in_", None)
-        if x.ndim > 1 and wanted is not None and x.shape[1] != wanted:
+        if len(shape) > 1 and wanted is not None and shape[1] != wanted:
             raise InputError(
-                f"teacher '{self.name}': fitted to {wanted} features, the inputs have {x.shape[1]}; "
+                f"teacher '{self.name}': fitted to {wanted} features, the inputs have {shape[1]}; "
                 "give it the inputs that it was trained on"
             )
-        return x
 
     def _columns(self) -> list[int]:
         classes = np.asarray(self.estimator.classes_).tolist()

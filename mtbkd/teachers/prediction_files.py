@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mtbkd.data.frames import read_frame
 from mtbkd.data.npz import read_npz
 from mtbkd.errors import InputError, nearest
 
@@ -52,13 +53,16 @@ def read_csv_or_parquet(
     columns: `{column: class name}`, None where columns are named as the classes
     Raises `InputError` for a missing column, a class without one, and values that are no numbers.
     """
-    table = _read_table(path, id_column)
+    table = read_frame(path, [] if id_column is None else [id_column])
+    table.columns = table.columns.astype(str)
     by_class = (
         {c: c for c in class_names} if columns is None else {c: column for column, c in columns.items()}
     )
     for c in by_class:
         if c not in class_names:
             raise InputError(f"{path}: columns names the class '{c}'; {nearest(c, class_names)}")
+    if columns is not None and len(by_class) < len(columns):
+        raise InputError(f"{path}: columns gives one class two columns; each class has one")
     for c in class_names:
         if c not in by_class:
             raise InputError(f"{path}: class '{c}' has no column; add it to columns")
@@ -66,22 +70,7 @@ def read_csv_or_parquet(
         if column not in table:
             raise InputError(f"{path}: has no column '{column}'; {nearest(column, table)}")
     try:
-        values = np.stack([table[by_class[c]].astype(float) for c in class_names], 1)
+        values = np.stack([table[by_class[c]].to_numpy(float) for c in class_names], 1)
     except ValueError as error:
         raise InputError(f"{path}: a class column holds something else than numbers: {error}") from error
-    return PredictionFile(values[None], None if id_column is None else table[id_column].astype(str))
-
-
-def _read_table(path: Path, id_column: str | None) -> dict[str, np.ndarray]:
-    import pandas as pd
-    import pyarrow as pa
-
-    try:
-        if path.suffix == ".parquet":
-            frame = pd.read_parquet(path)
-        else:
-            # Ids stay text: "007" is not 7.
-            frame = pd.read_csv(path, dtype=None if id_column is None else {id_column: str})
-    except (pa.ArrowInvalid, pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read, or is truncated: {error}") from error
-    return {str(column): frame[column].to_numpy() for column in frame.columns}
+    return PredictionFile(values[None], None if id_column is None else table[id_column].to_numpy(str))

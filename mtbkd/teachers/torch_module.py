@@ -1,6 +1,5 @@
 """torch modules as teachers: the user's own object, or a factory by name with weights in safetensors."""
 
-import importlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from mtbkd.teachers.fingerprint import fingerprint, library, seed_of
 from mtbkd.teachers.inputs import INPUTS, chosen_inputs
 from mtbkd.teachers.module_identity import identity_of_module
 from mtbkd.teachers.teacher import Teacher
+from mtbkd.teachers.torch_factory import load_weights, made_by_factory
 
 VERSION = 1
 _DROPOUT = (
@@ -31,11 +31,11 @@ _DROPOUT = (
 
 @dataclass(frozen=True)
 class TorchModuleConfig:
-    """factory: `package.module:function` returning an `nn.Module`; kwargs: its arguments; weights: safetensors
-    file, null where the factory loads them itself; batch_size: rows at once; dropout_draws: 0, or the number
-    of draws with dropout left on; output: attribute of the result that holds the logits, null where it is the
-    result; argument: keyword by which the module takes its inputs, null for the first position; inputs:
-    `transformed` or `raw`."""
+    """factory: `package.module:function` (or `:Class.method`) returning an `nn.Module`; kwargs: its arguments;
+    weights: safetensors file, null where the factory loads them itself; batch_size: rows at once;
+    dropout_draws: 0, or the number of draws with dropout left on; output: attribute of the result that holds the
+    logits, null where it is the result; argument: keyword by which the module takes its inputs, null for the
+    first position; inputs: `transformed` or `raw`."""
 
     factory: str
     kwargs: dict[str, Any] = field(default_factory=dict)
@@ -59,9 +59,9 @@ def build(name: str, config: TorchModuleConfig, data: DistillationData, seed: in
     the outcome is not logits `[n, K]`.
     """
     own_seed = seed_of(seed, name)
-    module = _made(name, config, own_seed)
+    module = made_by_factory(name, config.factory, config.kwargs, own_seed)
     if config.weights is not None:
-        _load_weights(name, module, config.weights)
+        load_weights(name, module, existing(config.weights, f"teacher '{name}': weights"))
     teacher = TorchTeacher(
         name,
         module,
@@ -210,40 +210,3 @@ def evaluation_mode(module: nn.Module) -> Iterator[None]:
     finally:
         for layer, training in modes:
             layer.training = training
-
-
-def _made(name: str, config: TorchModuleConfig, seed: int) -> nn.Module:
-    path, _, function = config.factory.partition(":")
-    if not path or not function:
-        raise InputError(f"teacher '{name}': factory is '{config.factory}'; write package.module:function")
-    try:
-        factory = getattr(importlib.import_module(path), function)
-    except (ImportError, AttributeError) as error:
-        raise InputError(
-            f"teacher '{name}': factory '{config.factory}' cannot be imported: {error}; install its package, "
-            "or put its folder on PYTHONPATH"
-        ) from error
-    try:
-        with torch.random.fork_rng(devices=[]):  # layers draw their start from the global generator
-            torch.manual_seed(seed)
-            module = factory(**config.kwargs)
-    except TypeError as error:
-        raise InputError(f"teacher '{name}': {config.factory} does not take these kwargs: {error}") from error
-    if not isinstance(module, nn.Module):
-        raise InputError(
-            f"teacher '{name}': {config.factory} returned {type(module).__name__}; an nn.Module is needed"
-        )
-    return module
-
-
-def _load_weights(name: str, module: nn.Module, weights: str) -> None:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_model
-
-    path = existing(weights, f"teacher '{name}': weights")
-    try:
-        load_model(module, path)
-    except SafetensorError as error:
-        raise InputError(f"teacher '{name}': {path} is no safetensors file, or truncated: {error}") from error
-    except RuntimeError as error:
-        raise InputError(f"teacher '{name}': {path} does not fit the module: {error}") from error
