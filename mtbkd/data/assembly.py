@@ -35,8 +35,13 @@ def assemble(
 ) -> DistillationData:
     """The rows of each part; a stratified share of the pool's labels stays visible to the student.
 
-    Raises `InputError` for an unlabelled validation or test row.
+    Raises `InputError` for an unlabelled validation or test row, and for two rows with the same id.
     """
+    ids, counts = np.unique(rows.ids, return_counts=True)
+    if (counts > 1).any():
+        raise InputError(
+            f"data '{name}': id '{ids[counts > 1][0]}' names several rows; give each row its own"
+        )
     parts = {
         part: rows.take(torch.from_numpy(getattr(split, part))) for part in ("pool", "validation", "test")
     }

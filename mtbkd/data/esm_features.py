@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from mtbkd.errors import InputError
+from mtbkd.progress import TerminalProgress
 
 
 def esm_features(
@@ -26,9 +27,6 @@ def esm_features(
     layer: hidden state to take, 0 the input embeddings, -1 the last; max_length: residues read of each
     Raises `InputError` where transformers is missing, the model cannot be loaded or has no such layer.
     """
-    from rich.console import Console
-    from rich.progress import track
-
     tokenizer, network = _load(model)
     depth = network.config.num_hidden_layers
     if not -(depth + 1) <= layer <= depth:
@@ -39,20 +37,29 @@ def esm_features(
     longest_first = np.argsort([-len(s) for s in sequences], kind="stable")
     batches = [longest_first[i : i + batch_size] for i in range(0, len(sequences), batch_size)]
     features = np.empty((len(sequences), network.config.hidden_size), np.float32)
-    for rows in track(batches, "ESM-2 features", console=Console(stderr=True), transient=True):
-        tokens = tokenizer(
-            [str(sequences[i]) for i in rows],
-            return_tensors="pt",
-            padding=True,
-            truncation=True,
-            max_length=max_length + 2,
-            return_special_tokens_mask=True,
-        )
-        residue = (tokens.pop("special_tokens_mask") == 0).unsqueeze(-1).to(device)
-        with torch.inference_mode():
-            hidden = network(**tokens.to(device), output_hidden_states=True).hidden_states[layer]
-        features[rows] = ((hidden * residue).sum(1) / residue.sum(1)).cpu().numpy()
+    with TerminalProgress().stage("ESM-2 features", len(batches)) as advance:
+        for rows in batches:
+            texts = [str(sequences[i]) for i in rows]
+            features[rows] = _mean_embeddings(texts, tokenizer, network, layer, max_length, device)
+            advance()
     return features
+
+
+def _mean_embeddings(
+    sequences: list[str], tokenizer: Any, network: Any, layer: int, max_length: int, device: str
+) -> np.ndarray:
+    tokens = tokenizer(
+        sequences,
+        return_tensors="pt",
+        padding=True,
+        truncation=True,
+        max_length=max_length + 2,  # with the two special tokens
+        return_special_tokens_mask=True,
+    )
+    residue = (tokens.pop("special_tokens_mask") == 0).unsqueeze(-1).to(device)
+    with torch.inference_mode():
+        hidden = network(**tokens.to(device), output_hidden_states=True).hidden_states[layer]
+    return ((hidden * residue).sum(1) / residue.sum(1)).cpu().numpy()
 
 
 def _load(model: str) -> tuple[Any, Any]:

@@ -1,10 +1,11 @@
-"""Reading CSV and Parquet files, with errors a user can mend."""
+"""Reading tables (CSV, Parquet, npz) as data frames, with errors a user can mend."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mtbkd.data.npz import read_npz
 from mtbkd.errors import InputError, nearest
 
 if TYPE_CHECKING:
@@ -28,6 +29,28 @@ def read_text_csv(path: Path) -> "pandas.DataFrame":
 
     with _told(path):
         return pandas.read_csv(path, dtype=str, keep_default_na=False)
+
+
+def read_npz_frame(path: Path, inputs: str, named: Sequence[str]) -> "pandas.DataFrame":
+    """An `.npz`: the array `inputs` `[n, D]` as columns `x_0`, `x_1`, ... (for `x`), and `named` ones `[n]`.
+
+    A whole number -1 in a named array is a missing value.
+    """
+    import pandas
+
+    arrays = read_npz(path, [inputs], named)
+    x = arrays.pop(inputs)
+    if x.ndim != 2 or x.dtype.kind not in "biuf":
+        raise InputError(f"{path}: array '{inputs}' is {x.dtype} {x.shape}; give numbers [n, D]")
+    frame = pandas.DataFrame(x, columns=[f"{inputs}_{d}" for d in range(x.shape[1])])
+    for name, array in arrays.items():
+        if array.shape != (len(x),):
+            raise InputError(
+                f"{path}: array '{name}' has shape {array.shape}, not ({len(x)},); give one value a row"
+            )
+        column = pandas.Series(array)
+        frame[name] = column.where(column != -1) if array.dtype.kind in "iu" else column
+    return frame
 
 
 def require_column(frame: "pandas.DataFrame", column: str, path: Path, what: str) -> None:

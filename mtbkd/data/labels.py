@@ -19,12 +19,17 @@ def encode_labels(
     Without `class_names` the names are the distinct labels, numbers in numerical order, else alphabetical.
     With them a label is one of the names or, where all labels are whole numbers and none is a name, an index;
     the number -1 is unlabelled unless it is a name.
-    Raises `InputError` for a label that is neither, naming row and value.
+    Raises `InputError` for a label that is neither, for a fraction, and without names for the number -1.
     """
-    values = [_plain(v) for v in (labels.tolist() if isinstance(labels, np.ndarray) else labels)]
+    values = [_plain(v, what) for v in (labels.tolist() if isinstance(labels, np.ndarray) else labels)]
     known = {v for v in values if v is not None}
     all_numbers = all(isinstance(v, int) for v in known)
     if class_names is None:
+        if all_numbers and -1 in known:
+            raise InputError(
+                f"{what} -1 at row {values.index(-1)} may be a class or mean unlabelled; leave unlabelled ones "
+                "empty, or give the class names, with -1 among them if it is a class"
+            )
         ordered = sorted(known, key=None if all_numbers else str)
         rank = {v: k for k, v in enumerate(ordered)}
         return _indices(values, rank), tuple(str(v) for v in ordered)
@@ -48,7 +53,7 @@ def _indices(values: list[int | str | None], position: dict[int | str, int]) -> 
     return np.array([-1 if v is None else position[v] for v in values], np.int64)
 
 
-def _plain(value: object) -> int | str | None:
+def _plain(value: object, what: str) -> int | str | None:
     """A label as int or str; None where it is missing. A column of ints with gaps arrives as floats."""
     if value is None or value != value:
         return None
@@ -56,7 +61,9 @@ def _plain(value: object) -> int | str | None:
         return str(bool(value))
     if isinstance(value, int | np.integer):
         return int(value)
-    if isinstance(value, float | np.floating) and float(value).is_integer():
+    if isinstance(value, float | np.floating):
+        if not float(value).is_integer():
+            raise InputError(f"{what} {value} is no class; use names or whole numbers")
         return int(value)
     return value.decode() if isinstance(value, bytes) else str(value)
 

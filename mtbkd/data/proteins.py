@@ -112,7 +112,7 @@ def _from_csv(path: Path, config: ProteinsConfig, seed: int) -> _Source:
     else:
         split = stratified_split(y, config.validation_fraction, config.test_fraction, seed)
     ids = frame["id"] if "id" in frame else frame.index.astype(str)
-    return _Source(frame["sequence"].to_numpy(str), y, ids.to_numpy(str), class_names, split)
+    return _Source(np.array(frame["sequence"].tolist()), y, np.array(ids.tolist()), class_names, split)
 
 
 def _from_npz(path: Path, config: ProteinsConfig, seed: int) -> _Source:

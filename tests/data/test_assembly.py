@@ -62,3 +62,9 @@ def test_an_empty_pool_and_a_single_class_are_refused():
         assemble("mine", rows([0, 0]), split(pool=[0, 1]), ("a",), 1.0, 0)
     with pytest.raises(InputError, match="label 2 at row 1"):
         assemble("mine", rows([0, 2]), split(pool=[0, 1]), ("a", "b"), 1.0, 0)
+
+
+def test_an_id_given_twice_is_told():
+    twice = Rows(torch.zeros(2, 1), torch.tensor([0, 1]), np.array(["P1", "P1"]), torch.arange(2))
+    with pytest.raises(InputError, match="id 'P1' names several rows"):
+        assemble("mine", twice, split(pool=[0, 1]), ("a", "b"), 1.0, 0)

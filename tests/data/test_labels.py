@@ -52,6 +52,13 @@ def test_numbers_are_ordered_as_numbers_and_words_as_words():
     assert (y.tolist(), names) == ([1, 0], ("False", "True"))
 
 
+def test_numbers_that_are_no_classes_are_told():
+    with pytest.raises(InputError, match=r"label 0\.5 is no class"):
+        encode_labels([1.0, 0.5])
+    with pytest.raises(InputError, match="label -1 at row 1 may be a class or mean unlabelled"):
+        encode_labels([1, -1])
+
+
 def test_given_class_names_fix_the_order_and_take_indices():
     assert encode_labels(["dog", "cat"], ["dog", "cat"])[0].tolist() == [0, 1]
     assert encode_labels([1, 0, -1], ["dog", "cat"])[0].tolist() == [1, 0, -1]

@@ -1,0 +1,144 @@
+"""A user's own table: CSV, Parquet, or an npz with inputs `[n, D]` and labels.
+
+Missing is what pandas reads as such (empty, NA, nan, ...); a row whose target is missing is unlabelled and
+goes to the pool. In an npz the label -1 is missing too. Row numbers count the rows of the file (0 the first
+below the header), then those of `ood_path`.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from mtbkd.data.assembly import assemble
+from mtbkd.data.distillation import DistillationData, Rows
+from mtbkd.data.frames import read_frame, read_npz_frame, require_column
+from mtbkd.data.labels import encode_labels
+from mtbkd.data.npz import existing
+from mtbkd.data.splits import named_split, stratified_split
+from mtbkd.data.table_features import Columns, check_values, sort_columns, transform
+from mtbkd.errors import InputError, require_at_least, require_choice, require_fraction
+
+if TYPE_CHECKING:
+    import pandas
+
+
+@dataclass(frozen=True)
+class TableConfig:
+    """path: `.csv`, `.parquet` or `.npz`; target, id_column, split_column, text_column: columns (arrays of an
+    npz); columns: features, null for all others; inputs: an npz's array of features; see conf/data/table.yaml."""
+
+    path: str | None = None
+    target: str | None = None
+    class_names: list[str] | None = None
+    columns: list[str] | None = None
+    text_column: str | None = None
+    id_column: str | None = None
+    split_column: str | None = None
+    inputs: str = "x"
+    ood_path: str | None = None
+    missing: str = "error"
+    max_features: int = 1000
+    max_categories: int = 100
+    labelled_fraction: float = 1.0
+    validation_fraction: float = 0.1
+    test_fraction: float = 0.1
+
+    def __post_init__(self) -> None:
+        require_choice("data.missing", self.missing, ("error", "median"))
+        require_fraction(
+            labelled_fraction=self.labelled_fraction,
+            validation_fraction=self.validation_fraction,
+            test_fraction=self.test_fraction,
+        )
+        require_at_least(1, max_features=self.max_features, max_categories=self.max_categories)
+
+
+def load(config: TableConfig, seed: int) -> DistillationData:
+    """Numbers standardised on the pool, categories one-hot, text as TF-IDF; `raw` are the values as read.
+
+    Raises `InputError` for a missing or damaged file, a column that is not there, values that are missing or
+    infinite, and labels that are no classes.
+    """
+    import pandas
+
+    path = existing(config.path, "data.path")
+    target = "y" if config.target is None and path.suffix == ".npz" else config.target
+    special = [name for name in (target, config.id_column, config.split_column) if name is not None]
+    frame = _read(path, config, special)
+    for setting in ("id_column", "split_column", "text_column"):
+        if getattr(config, setting) is not None:
+            require_column(frame, getattr(config, setting), path, f"data.{setting}")
+    y, class_names = _labels(frame, target, path, config)
+    columns = sort_columns(frame, _features(frame, path, config, special), config.text_column)
+    check_values(frame, columns, config.missing, str(path))
+    if config.split_column is not None:
+        split = named_split(frame[config.split_column].tolist(), f"{path}: column '{config.split_column}'")
+    else:
+        split = stratified_split(y, config.validation_fraction, config.test_fraction, seed)
+    ids = np.arange(len(y)).astype(str) if config.id_column is None else _as_text(frame[config.id_column])
+    frame = frame[columns.all]
+    if config.ood_path is not None:
+        ood = _read_ood(config, columns)
+        split = replace(split, ood=np.concatenate([split.ood, len(y) + np.arange(len(ood))]))
+        frame = pandas.concat([frame, ood], ignore_index=True)
+        y = np.concatenate([y, np.full(len(ood), -1)])
+        ids = np.concatenate([ids, np.char.add("ood/", np.arange(len(ood)).astype(str))])
+    rows = Rows(
+        x=torch.from_numpy(transform(frame, columns, split.pool, config.max_features, config.max_categories)),
+        y=torch.from_numpy(y),
+        ids=ids,
+        index=torch.arange(len(y)),
+        raw=frame.to_numpy(np.float64) if columns.all == columns.numeric else _as_text(frame),
+    )
+    return assemble(path.stem, rows, split, class_names, config.labelled_fraction, seed)
+
+
+def _as_text(values: "pandas.DataFrame | pandas.Series") -> np.ndarray:
+    return values.to_numpy(object).astype(str)  # to_numpy(str) cuts a frame's words to one letter
+
+
+def _read(path: Path, config: TableConfig, named: list[str]) -> "pandas.DataFrame":
+    if path.suffix in (".csv", ".parquet"):
+        return read_frame(path, [name for name in (config.id_column, config.text_column) if name])
+    if path.suffix == ".npz":
+        return read_npz_frame(path, config.inputs, named)
+    raise InputError(f"'{path.name}' is neither .csv, .parquet nor .npz; convert it to one of them")
+
+
+def _read_ood(config: TableConfig, columns: Columns) -> "pandas.DataFrame":
+    path = existing(config.ood_path, "data.ood_path")
+    frame = _read(path, config, [])
+    for name in columns.all:
+        require_column(frame, name, path, "data.ood_path")
+    check_values(frame, columns, config.missing, str(path))
+    return frame[columns.all]
+
+
+def _labels(
+    frame: "pandas.DataFrame", target: str | None, path: Path, config: TableConfig
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Class indices and names; without target all rows are unlabelled, if the class names are given."""
+    if target is None or (config.target is None and target not in frame):
+        if config.class_names is None:
+            raise InputError(
+                f"data.target is not set; name the label column of {path} ({', '.join(map(str, frame.columns))}), "
+                "or give data.class_names to distil without any label"
+            )
+        return np.full(len(frame), -1), tuple(config.class_names)
+    require_column(frame, target, path, "data.target")
+    return encode_labels(frame[target].tolist(), config.class_names, f"{path}, column '{target}': label")
+
+
+def _features(frame: "pandas.DataFrame", path: Path, config: TableConfig, special: list[str]) -> list[str]:
+    if config.columns is None:
+        return [name for name in frame.columns if name not in special]
+    for name in config.columns:
+        require_column(frame, name, path, "data.columns")
+        if name in special:
+            raise InputError(
+                f"data.columns: '{name}' is the target, id or split column; it cannot be a feature"
+            )
+    return list(config.columns)
