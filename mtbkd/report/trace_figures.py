@@ -47,7 +47,7 @@ def chain_ranks(values: np.ndarray, label: str) -> "Figure":
         share = np.histogram(chain, bins)[0] / len(chain)
         axes.stairs(share, bins, color=SERIES[c % len(SERIES)], linewidth=1.1, alpha=0.85)
     axes.axhline(1 / RANK_BINS, color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
-    axes.set(xlabel=f"rank of the {label}", ylabel="share of a chain", xlim=(0, values.size))
+    axes.set(xlabel=f"rank: {label}", ylabel="share of a chain", xlim=(0, values.size))
     axes.set_ylim(bottom=0)
     return figure
 

@@ -95,20 +95,17 @@ def _tiles(content: ReportContent) -> Iterator[Tile]:
         note = f"chance allows up to {student['ece_band_high']:.3f}"
         yield Tile("Calibration error", shown("ece", student), note, "good" if calibrated else "bad")
     if content.ood:
-        by, auroc = best_detector(content)
-        yield Tile("Outsiders told apart", f"{auroc:.3f}", f"AUROC by {by} uncertainty")
+        auroc = _auroc(content)["total"]
+        yield Tile("Outsiders told apart", f"{auroc:.3f}", "AUROC by total uncertainty")
     if content.diagnostics:
         tones: dict[str, Tone] = {"converged": "good", "not converged": "bad", "doubtful": "bad"}
         tone = tones.get(content.diagnostics.verdict, "plain")
         yield Tile("Inference", content.diagnostics.verdict, "see Inference below", tone)
 
 
-def best_detector(content: ReportContent) -> tuple[str, float]:
-    """The uncertainty that tells outsiders apart best, and its AUROC."""
-    assert content.ood is not None
-    found = {name: scores["auroc"] for name, scores in content.ood.scores.items() if scores is not None}
-    name = max(found, key=lambda key: found[key])
-    return name, found[name]
+def _auroc(content: ReportContent) -> dict[str, float]:
+    scores = content.ood.scores if content.ood else {}
+    return {name: found["auroc"] for name, found in scores.items() if found is not None}
 
 
 def _accuracy(metrics: Metrics) -> Iterator[Finding]:
@@ -160,12 +157,14 @@ def _calibration(student: Metrics) -> Iterator[Finding]:
 
 def _ood(content: ReportContent) -> Iterator[Finding]:
     if content.ood:
-        by, auroc = best_detector(content)
-        quality = "well" if auroc > 0.9 else "somewhat" if auroc > 0.7 else "hardly"
+        auroc = _auroc(content)
+        # judged by the total, which every student has: the better of two would be chosen on the test
+        quality = "well" if auroc["total"] > 0.9 else "somewhat" if auroc["total"] > 0.7 else "hardly"
+        told = " and ".join(f"{value:.3f} by {name} uncertainty" for name, value in auroc.items())
+        tones: dict[str, Tone] = {"well": "good", "somewhat": "plain", "hardly": "bad"}
         yield Finding(
-            f"Inputs from elsewhere ({content.ood.name}) are told apart {quality}: AUROC {auroc:.3f} "
-            f"by {by} uncertainty, where guessing has 0.5.",
-            "good" if auroc > 0.9 else "plain" if auroc > 0.7 else "bad",
+            f"Inputs from elsewhere ({content.ood.name}) are told apart {quality}: AUROC {told}; guessing has 0.5.",
+            tones[quality],
         )
 
 

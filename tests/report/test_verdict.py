@@ -29,8 +29,8 @@ def test_the_answer_carries_its_numbers(content):
     )
     assert "Against the same student without teachers: +3.3 points of accuracy, NLL 0.188 for 0.301" in said
     assert "2,410 weights, 482.0 kB with all posterior draws, and answers one input in 0.42 ms" in said
-    assert "AUROC 0.968 by epistemic uncertainty" in said
-    assert [tile.value for tile in found.tiles] == ["94.7%", "0.188", "0.028", "0.968", "converged"]
+    assert "told apart well: AUROC 0.943 by total uncertainty and 0.968 by epistemic uncertainty" in said
+    assert [tile.value for tile in found.tiles] == ["94.7%", "0.188", "0.028", "0.943", "converged"]
 
 
 def test_a_difference_within_chance_is_said_to_be_one(content):
