@@ -53,7 +53,9 @@ def answer(content: ReportContent) -> Answer:
     return Answer(_headline(content), list(_tiles(content)), findings)
 
 
-def calibration_tone(student: Metrics) -> Literal["calibrated", "overconfident", "underconfident", "unknown"]:
+def calibration_verdict(
+    student: Metrics,
+) -> Literal["calibrated", "overconfident", "underconfident", "unknown"]:
     """Whether the ECE is within what chance gives a calibrated model, and else in which direction it errs."""
     ece, high = student.get("ece"), student.get("ece_band_high")
     if ece is None or high is None:
@@ -77,7 +79,7 @@ def _headline(content: ReportContent) -> str:
         "overconfident": ", but it is overconfident",
         "underconfident": ", but it is underconfident",
         "unknown": "",
-    }[calibration_tone(student)]
+    }[calibration_verdict(student)]
     if content.diagnostics and content.diagnostics.verdict == "not converged":
         return right + trust + "; inference has not converged, so take this with caution"
     return right + trust
@@ -91,7 +93,7 @@ def _tiles(content: ReportContent) -> Iterator[Tile]:
     beside = f"{alone['nll']:.3f} without teachers" if alone.get("nll") is not None else "nats per input"
     yield Tile("NLL", shown("nll", student), beside)
     if student.get("ece_band_high") is not None:
-        calibrated = calibration_tone(student) == "calibrated"
+        calibrated = calibration_verdict(student) == "calibrated"
         note = f"chance allows up to {student['ece_band_high']:.3f}"
         yield Tile("Calibration error", shown("ece", student), note, "good" if calibrated else "bad")
     if content.ood:
@@ -141,7 +143,7 @@ def _gain(metrics: Metrics, other: str, called: str) -> Iterator[Finding]:
 
 
 def _calibration(student: Metrics) -> Iterator[Finding]:
-    tone = calibration_tone(student)
+    tone = calibration_verdict(student)
     if tone == "unknown":
         return
     ece, low, high = student["ece"], student["ece_band_low"], student["ece_band_high"]

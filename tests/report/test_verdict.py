@@ -4,7 +4,7 @@ import dataclasses
 import pytest
 
 from mtbkd.evaluation.diagnostics import Diagnostics
-from mtbkd.report.verdict import answer, calibration_tone
+from mtbkd.report.verdict import answer, calibration_verdict
 
 
 def with_student(content, **changed):
@@ -59,7 +59,7 @@ def test_a_difference_within_chance_is_said_to_be_one(content):
 )
 def test_calibration_is_judged_against_its_band(content, changed, tone):
     changed = with_student(content, **changed)
-    assert calibration_tone(changed.metrics["student"]) == tone
+    assert calibration_verdict(changed.metrics["student"]) == tone
     if tone.endswith("confident"):
         assert tone in answer(changed).headline
         assert f"It is {tone}: it claims {changed.metrics['student']['confidence']:.1%}" in text(changed)
