@@ -12,11 +12,12 @@ class InputError(ValueError):
 
 
 def nearest(word: object, valid: Iterable[object]) -> str:
-    """A clause naming the valid word closest to `word` and then all of them, for the end of an error."""
+    """A clause naming the valid word closest to `word` and then all (at most 20), for the end of an error."""
     names = sorted(str(v) for v in valid)
     close = difflib.get_close_matches(str(word), names, n=1, cutoff=0.5)
     hint = f"did you mean '{close[0]}'? " if close else ""
-    return f"{hint}valid: {', '.join(names)}"
+    shown = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
+    return f"{hint}valid: {shown}"
 
 
 def require_choice(name: str, value: str, valid: Iterable[str]) -> None:

@@ -25,7 +25,8 @@ def esm_features(
 
     model: folder with config, tokenizer and safetensors weights, or a name on the Hugging Face hub
     layer: hidden state to take, 0 the input embeddings, -1 the last; max_length: residues read of each
-    Raises `InputError` where transformers is missing, the model cannot be loaded or has no such layer.
+    Raises `InputError` where transformers is missing, the model cannot be loaded, it has no such layer
+    or the device cannot be used.
     """
     tokenizer, network = _load(model)
     depth = network.config.num_hidden_layers
@@ -33,7 +34,10 @@ def esm_features(
         raise InputError(
             f"data.esm_layer is {layer}; '{model}' has hidden states 0..{depth}, or -1 for the last"
         )
-    network = network.float().eval().to(device)
+    try:
+        network = network.float().eval().to(device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"data.esm_device '{device}' cannot be used ({error}); choose cpu") from error
     longest_first = np.argsort([-len(s) for s in sequences], kind="stable")
     batches = [longest_first[i : i + batch_size] for i in range(0, len(sequences), batch_size)]
     features = np.empty((len(sequences), network.config.hidden_size), np.float32)

@@ -32,10 +32,7 @@ def read_text_csv(path: Path) -> "pandas.DataFrame":
 
 
 def read_npz_frame(path: Path, inputs: str, named: Sequence[str]) -> "pandas.DataFrame":
-    """An `.npz`: the array `inputs` `[n, D]` as columns `x_0`, `x_1`, ... (for `x`), and `named` ones `[n]`.
-
-    A whole number -1 in a named array is a missing value.
-    """
+    """An `.npz`: the array `inputs` `[n, D]` as columns `x_0`, `x_1`, ... (for `x`), and `named` ones `[n]`."""
     import pandas
 
     arrays = read_npz(path, [inputs], named)
@@ -48,8 +45,7 @@ def read_npz_frame(path: Path, inputs: str, named: Sequence[str]) -> "pandas.Dat
             raise InputError(
                 f"{path}: array '{name}' has shape {array.shape}, not ({len(x)},); give one value a row"
             )
-        column = pandas.Series(array)
-        frame[name] = column.where(column != -1) if array.dtype.kind in "iu" else column
+        frame[name] = array
     return frame
 
 

@@ -90,9 +90,9 @@ def visible_labels(y: np.ndarray, fraction: float, class_names: Sequence[str], s
 
 def warn_missing_classes(y: np.ndarray, class_names: Sequence[str]) -> None:
     """Warn of the classes without a labelled example in `y` `[n]`; silent where nothing is labelled."""
-    seen = np.unique(y[y >= 0])
-    missing = [name for k, name in enumerate(class_names) if k not in set(seen.tolist())]
-    if len(seen) and missing:
+    seen = np.bincount(y[y >= 0], minlength=len(class_names))
+    missing = [name for name, count in zip(class_names, seen, strict=True) if not count]
+    if seen.any() and missing:
         shown = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
         warnings.warn(
             f"{len(missing)} of {len(class_names)} classes have no labelled example in the pool: {shown}; "

@@ -106,11 +106,12 @@ def _from_csv(path: Path, config: ProteinsConfig, seed: int) -> _Source:
     frame = frame.rename(columns={"location": "label", "accession": "id"})
     for column in ("sequence", "label"):
         require_column(frame, column, path, "data.path")
-    y, class_names = encode_labels([label.strip() or None for label in frame["label"]])
-    if "split" in frame:
-        split = named_split(frame["split"].tolist(), f"{path}: column 'split'")
-    else:
-        split = stratified_split(y, config.validation_fraction, config.test_fraction, seed)
+    labels = [label.strip() or None for label in frame["label"]]
+    named = named_split(frame["split"].tolist(), f"{path}: column 'split'") if "split" in frame else None
+    for row in named.ood if named else ():
+        labels[row] = None  # what is out of distribution may have a class of its own
+    y, class_names = encode_labels(labels)
+    split = named or stratified_split(y, config.validation_fraction, config.test_fraction, seed)
     ids = frame["id"] if "id" in frame else frame.index.astype(str)
     return _Source(np.array(frame["sequence"].tolist()), y, np.array(ids.tolist()), class_names, split)
 

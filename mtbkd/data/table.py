@@ -17,7 +17,7 @@ from mtbkd.data.distillation import DistillationData, Rows
 from mtbkd.data.frames import read_frame, read_npz_frame, require_column
 from mtbkd.data.labels import encode_labels
 from mtbkd.data.npz import existing
-from mtbkd.data.splits import named_split, stratified_split
+from mtbkd.data.splits import Split, named_split, stratified_split
 from mtbkd.data.table_features import Columns, check_values, sort_columns, transform
 from mtbkd.errors import InputError, require_at_least, require_choice, require_fraction
 
@@ -71,13 +71,13 @@ def load(config: TableConfig, seed: int) -> DistillationData:
     for setting in ("id_column", "split_column", "text_column"):
         if getattr(config, setting) is not None:
             require_column(frame, getattr(config, setting), path, f"data.{setting}")
-    y, class_names = _labels(frame, target, path, config)
+    named = None
+    if config.split_column is not None:
+        named = named_split(frame[config.split_column].tolist(), f"{path}: column '{config.split_column}'")
+    y, class_names = _labels(frame, target, path, config, named)
     columns = sort_columns(frame, _features(frame, path, config, special), config.text_column)
     check_values(frame, columns, config.missing, str(path))
-    if config.split_column is not None:
-        split = named_split(frame[config.split_column].tolist(), f"{path}: column '{config.split_column}'")
-    else:
-        split = stratified_split(y, config.validation_fraction, config.test_fraction, seed)
+    split = named or stratified_split(y, config.validation_fraction, config.test_fraction, seed)
     ids = np.arange(len(y)).astype(str) if config.id_column is None else _as_text(frame[config.id_column])
     frame = frame[columns.all]
     if config.ood_path is not None:
@@ -118,7 +118,7 @@ def _read_ood(config: TableConfig, columns: Columns) -> "pandas.DataFrame":
 
 
 def _labels(
-    frame: "pandas.DataFrame", target: str | None, path: Path, config: TableConfig
+    frame: "pandas.DataFrame", target: str | None, path: Path, config: TableConfig, named: Split | None
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """Class indices and names; without target all rows are unlabelled, if the class names are given."""
     if target is None or (config.target is None and target not in frame):
@@ -129,7 +129,13 @@ def _labels(
             )
         return np.full(len(frame), -1), tuple(config.class_names)
     require_column(frame, target, path, "data.target")
-    return encode_labels(frame[target].tolist(), config.class_names, f"{path}, column '{target}': label")
+    known = frame[target].notna().to_numpy(bool, copy=True)
+    if path.suffix == ".npz" and frame[target].dtype.kind == "i":
+        known &= frame[target].to_numpy() != -1
+    if named is not None:
+        known[named.ood] = False  # what is out of distribution may have a class of its own
+    labels = frame[target].astype(object).where(known, None).tolist()
+    return encode_labels(labels, config.class_names, f"{path}, column '{target}': label")
 
 
 def _features(frame: "pandas.DataFrame", path: Path, config: TableConfig, special: list[str]) -> list[str]:

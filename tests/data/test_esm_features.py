@@ -67,6 +67,12 @@ def test_a_layer_that_is_not_there_is_named(model):
         esm_features(SEQUENCES, str(model), layer=3)
 
 
+@pytest.mark.parametrize("device", ["cuda:99", "gpu"])
+def test_a_device_that_is_not_there_is_named(model, device):
+    with pytest.raises(InputError, match=f"esm_device '{device}' cannot be used"):
+        esm_features(SEQUENCES, str(model), device=device)
+
+
 def test_a_missing_model_is_named(tmp_path):
     with pytest.raises(InputError, match=r"esm_model '.*nothing' cannot be loaded"):
         esm_features(SEQUENCES, str(tmp_path / "nothing"))

@@ -21,7 +21,7 @@ P2,mawqrs*,Cytoplasm,train
 P3,MSSNNAAA,,train
 P4,GGLLKKXU,Nucleus,validation
 NA,NA,Cytoplasm,test
-P6,MVSWIISR,,ood
+P6,MVSWIISR,Nowhere,ood
 """
 
 

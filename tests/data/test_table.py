@@ -18,7 +18,7 @@ def frame(**changes):
         "colour": ["red", "blue", "red", "red", "blue", "green", "red", "blue"],
         "part": ["train", "pool", "pool", "pool", "validation", "test", "test", "ood"],
         "code": ["007", "008", "009", "010", "011", "012", "013", "014"],
-        "label": ["yes", "no", "no", None, "yes", "no", "yes", None],
+        "label": ["yes", "no", "no", None, "yes", "no", "yes", "never"],
     }
     return pandas.DataFrame({k: v for k, v in (columns | changes).items() if v is not None})
 
@@ -116,11 +116,18 @@ def test_npz_of_iris_equals_standardisation_by_hand(tmp_path):
     assert np.array_equal(data.test.y, y[data.test.index])
 
 
+def test_whole_numbers_with_gaps_are_labels(from_table):
+    labels = pandas.array([1, 0, None, 1, 0, 1, 0, 1], dtype="Int64")
+    for suffix in (".csv", ".parquet"):
+        data = from_table(frame(label=labels), suffix=suffix)
+        assert (data.pool.y.tolist(), data.class_names) == ([1, 0, -1, 1], ("0", "1"))
+
+
 def test_npz_arrays_may_have_other_names(tmp_path):
     path = tmp_path / "mine.npz"
-    np.savez(path, f=np.eye(4), c=["b", "a", "b", "a"], id=list("pqrs"), s=["pool", "pool", "test", "test"])
+    np.savez(path, f=np.eye(4), c=["b", "a", "b", "a"], id=[-1, 5, 6, 7], s=["pool", "pool", "test", "test"])
     data = load(TableConfig(str(path), inputs="f", target="c", id_column="id", split_column="s"), seed=0)
-    assert (data.pool.ids.tolist(), data.pool.y.tolist()) == (["p", "q"], [1, 0])
+    assert (data.pool.ids.tolist(), data.pool.y.tolist()) == (["-1", "5"], [1, 0])
     assert data.test.index.tolist() == [2, 3]
 
 
