@@ -21,7 +21,7 @@ class TeacherCost:
     """What a teacher costs; None where it cannot be known.
 
     parameters: number of learned numbers; stored_bytes: bytes on disk
-    latency_ms: median milliseconds for one input; seconds: for the whole prediction, training included
+    latency_ms: median milliseconds for one input; seconds: of prediction, with training where the run trained it
     """
 
     parameters: int | None = None

@@ -24,7 +24,7 @@ from mtbkd.errors import InputError
 from mtbkd.progress import Progress
 from mtbkd.teachers.bank import TeacherBank, TeacherCost
 from mtbkd.teachers.fingerprint import file_hash, fingerprint
-from mtbkd.teachers.teacher import NotCovered, Teacher
+from mtbkd.teachers.teacher import NotCovered, Recipe, Teacher
 from mtbkd.teachers.values import check_logits
 
 FORMAT = 1
@@ -56,7 +56,9 @@ class BankCache:
         """The teacher's logits `[S, n, K]` at the rows and what it costs, computed only if not stored yet."""
         return self.ask_splits(teacher, {"rows": rows})["rows"]
 
-    def ask_splits(self, teacher: Teacher, rows: Mapping[str, Rows]) -> dict[str, Answer]:
+    def ask_splits(
+        self, teacher: Teacher, rows: Mapping[str, Rows], progress: Progress | None = None
+    ) -> dict[str, Answer]:
         """The same for several sets of rows; leaves out what the teacher does not cover.
 
         One process at a time computes for a teacher, so that it is trained once for all of its rows.
@@ -67,18 +69,35 @@ class BankCache:
         if all(answers.values()):
             return {split: answer for split, answer in answers.items() if answer}
         with FileLock(self.folder / f"{identity}.lock"):
-            cost: TeacherCost | None = None
-            for split, entry in entries.items():
-                if (found := _read(entry)) is None:
-                    try:
-                        found = _run(teacher, rows[split], cost)
-                    except NotCovered:
-                        continue
-                    self._write(entry, teacher, rows[split], found)
-                    cost = found[1]
-                    found = _read(entry)
-                answers[split] = found
+            answers = {split: _read(entry) for split, entry in entries.items()}
+            self._fill(answers, teacher, rows, entries, progress or Progress())
         return {split: answer for split, answer in answers.items() if answer}
+
+    def _fill(
+        self,
+        answers: dict[str, Answer | None],
+        teacher: Teacher,
+        rows: Mapping[str, Rows],
+        entries: Mapping[str, Path],
+        progress: Progress,
+    ) -> None:
+        missing = [split for split, answer in answers.items() if answer is None]
+        if not missing:  # another process was faster
+            return
+        start = time.perf_counter()
+        if isinstance(teacher, Recipe):
+            teacher.trained(progress)
+        training = time.perf_counter() - start
+        known: TeacherCost | None = None
+        with progress.stage(f"asking {teacher.name}", len(missing)) as advance:
+            for split in missing:
+                try:
+                    logits, known = _run(teacher, rows[split], known, training)
+                except NotCovered:
+                    continue
+                self._write(entries[split], teacher, rows[split], (logits, known))
+                answers[split] = _read(entries[split])
+                advance()
 
     def _write(self, entry: Path, teacher: Teacher, rows: Rows, answer: Answer) -> None:
         logits, cost = answer
@@ -115,10 +134,8 @@ def ask_all(
     if doubled := [name for name in names if names.count(name) > 1]:
         raise InputError(f"two teachers are named '{doubled[0]}'; give each its own name")
     answers: dict[str, dict[str, Answer]] = {}
-    with (progress or Progress()).stage("teachers", len(teachers)) as advance:
-        for teacher in teachers:
-            answers[teacher.name] = cache.ask_splits(teacher, rows)
-            advance()
+    for teacher in teachers:
+        answers[teacher.name] = cache.ask_splits(teacher, rows, progress)
     banks, missing = {}, {}
     for split, found in rows.items():
         absent = [name for name in names if split not in answers[name]]
@@ -164,10 +181,10 @@ def _read(entry: Path) -> Answer | None:
         return None
 
 
-def _run(teacher: Teacher, rows: Rows, known: TeacherCost | None) -> Answer:
+def _run(teacher: Teacher, rows: Rows, known: TeacherCost | None, training: float) -> Answer:
     start = time.perf_counter()
     logits = check_logits(teacher.name, teacher.predict(rows), zeros=True)
-    seconds = time.perf_counter() - start
+    seconds = training + time.perf_counter() - start
     if logits.shape[1] != len(rows):
         raise InputError(
             f"teacher '{teacher.name}': returned {logits.shape[1]} rows for {len(rows)} inputs; "

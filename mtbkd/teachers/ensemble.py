@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from mtbkd.data.distillation import DistillationData, Rows
 from mtbkd.errors import InputError, require_at_least, require_choice, require_positive
+from mtbkd.progress import Progress
 from mtbkd.teachers.fingerprint import fingerprint, library, seed_of
 from mtbkd.teachers.networks import CNNs, StackedMLP
 from mtbkd.teachers.shares import check_share, training_rows
@@ -58,9 +59,11 @@ def build(name: str, config: EnsembleConfig, data: DistillationData, seed: int) 
         y=y,
         classes=data.num_classes,
     )
-    return Recipe(
-        name, identity, lambda: EnsembleTeacher(name, identity, _trained(network, x, y, config, own_seed))
-    )
+
+    def train(progress: Progress) -> Teacher:
+        return EnsembleTeacher(name, identity, _trained(name, network, x, y, config, own_seed, progress))
+
+    return Recipe(name, identity, train)
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,13 @@ def _network(config: EnsembleConfig, data: DistillationData, seed: int) -> Stack
 
 
 def _trained(
-    network: StackedMLP | CNNs, x: Tensor, y: Tensor, config: EnsembleConfig, seed: int
+    name: str,
+    network: StackedMLP | CNNs,
+    x: Tensor,
+    y: Tensor,
+    config: EnsembleConfig,
+    seed: int,
+    progress: Progress,
 ) -> StackedMLP | CNNs:
     """Every member sees every row once an epoch, in an order of its own."""
     generator = torch.Generator().manual_seed(seed)
@@ -101,16 +110,18 @@ def _trained(
     optimiser = torch.optim.AdamW(
         network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
     )
-    steps = config.epochs * -(-n // size)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
-    for _ in range(config.epochs):
-        orders = torch.rand(network.num_members, n, generator=generator).argsort(1)
-        for rows in orders.split(size, 1):
-            logits = network(x[rows])
-            # The sum over members of each one's mean: members stay independent.
-            loss = nn.functional.cross_entropy(logits.flatten(0, 1), y[rows].flatten(), reduction="sum")
-            optimiser.zero_grad()
-            (loss / rows.shape[1]).backward()
-            optimiser.step()
-            schedule.step()
+    batches = -(-n // size)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, config.epochs * batches)
+    with progress.stage(f"training {name}", config.epochs * batches) as advance:
+        for _ in range(config.epochs):
+            orders = torch.rand(network.num_members, n, generator=generator).argsort(1)
+            for rows in orders.split(size, 1):
+                logits = network(x[rows])
+                # The sum over members of each one's mean: members stay independent.
+                loss = nn.functional.cross_entropy(logits.flatten(0, 1), y[rows].flatten(), reduction="sum")
+                optimiser.zero_grad()
+                (loss / rows.shape[1]).backward()
+                optimiser.step()
+                schedule.step()
+                advance(loss=loss.detach() / rows.numel())
     return network

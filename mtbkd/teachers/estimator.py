@@ -64,7 +64,9 @@ def build(name: str, config: EstimatorConfig, data: DistillationData, seed: int)
         y=y,
         classes=data.num_classes,
     )
-    return Recipe(name, identity, lambda: EstimatorTeacher(name, estimator, data.num_classes).fit(x, y))
+    return Recipe(
+        name, identity, lambda progress: EstimatorTeacher(name, estimator, data.num_classes).fit(x, y)
+    )
 
 
 def _unfitted(name: str, config: EstimatorConfig, seed: int) -> Any:

@@ -1,14 +1,14 @@
 """What a teacher is: something that turns rows into logits, and can say who it is without doing so."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from torch import Tensor
 
 from mtbkd.data.distillation import Rows
 from mtbkd.errors import InputError
+from mtbkd.progress import Progress
 
 
 class NotCovered(InputError):
@@ -41,19 +41,22 @@ class Teacher(Protocol):
 class Recipe:
     """A teacher that is trained, once, when it is first asked something that the cache does not hold.
 
-    train: returns the trained teacher; must depend on nothing that `fingerprint` does not tell
+    train: returns the trained teacher, telling progress; depends on nothing that `fingerprint` does not tell
     """
 
     name: str
     fingerprint: str
-    train: Callable[[], Teacher]
+    train: Callable[[Progress], Teacher]
+    _kept: list[Teacher] = field(default_factory=list, init=False, repr=False, compare=False)
 
-    @cached_property
-    def _trained(self) -> Teacher:
-        return self.train()
+    def trained(self, progress: Progress | None = None) -> Teacher:
+        """The teacher; trained now if it is not yet."""
+        if not self._kept:
+            self._kept.append(self.train(progress or Progress()))
+        return self._kept[0]
 
     def predict(self, rows: Rows) -> Tensor:
-        return self._trained.predict(rows)
+        return self.trained().predict(rows)
 
     def size(self) -> tuple[int | None, int | None]:
-        return self._trained.size()
+        return self.trained().size()

@@ -131,7 +131,7 @@ def _ask(folder, log, barrier, results, who):
             time.sleep(0.2)
             return torch.full((len(asked), 2), float(who)) + asked.x[:, :2]
 
-    def train():
+    def train(_progress):
         with open(log, "a") as file:
             file.write("trained\n")
         return Slow()
@@ -165,7 +165,7 @@ def test_a_recipe_is_trained_only_when_something_is_missing(tmp_path):
     trained = []
 
     def recipe():
-        return Recipe("r", "recipe", lambda: trained.append(1) or Counting())
+        return Recipe("r", "recipe", lambda _: trained.append(1) or Counting())
 
     cache, splits = BankCache(tmp_path), {"pool": rows(), "test": rows(4)}
     ask_all([recipe()], splits, cache)

@@ -1,11 +1,16 @@
 """The ensemble's networks are independent, train alone as together, and learn the digits."""
 
+from contextlib import contextmanager
+from typing import ClassVar
+
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from mtbkd.data.distillation import Rows
 from mtbkd.errors import InputError
+from mtbkd.progress import Progress
 from mtbkd.teachers.ensemble import EnsembleConfig, EnsembleTeacher, build
 from mtbkd.teachers.networks import CNNs, StackedMLP
 
@@ -100,3 +105,23 @@ def test_networks_that_do_not_fit():
 def test_configurations_are_checked(fields, message):
     with pytest.raises(InputError, match=message):
         EnsembleConfig(**fields)
+
+
+def test_training_tells_its_progress(digits):
+    class Heard(Progress):
+        stages: ClassVar = []
+
+        @contextmanager
+        def stage(self, name, total):
+            losses = []
+            yield lambda steps=1, **figures: losses.append(float(figures["loss"]))
+            self.stages.append((name, total, losses))
+
+    build(
+        "nets", EnsembleConfig(members=2, epochs=10, learning_rate=0.01, share=[0, 0.5]), digits, 0
+    ).trained(Heard())
+    ((name, total, losses),) = Heard.stages
+    assert name == "training nets"
+    assert total == len(losses) == 10 * 12  # 718 rows in batches of 64
+    assert losses[0] == pytest.approx(np.log(10), rel=0.1)
+    assert losses[-1] < losses[0] / 2

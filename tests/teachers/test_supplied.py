@@ -1,10 +1,12 @@
 """Predictions that came with the data."""
 
 import dataclasses
+import os
 
 import pytest
 import torch
 
+from mtbkd.data.proteins import ProteinsConfig, load
 from mtbkd.errors import InputError
 from mtbkd.teachers.supplied import SuppliedConfig, build
 from mtbkd.teachers.teacher import NotCovered
@@ -53,3 +55,13 @@ def test_bad_supplies(data, digits):
     holes[3, 1] = float("nan")
     with pytest.raises(InputError, match="teacher 'esm': row 3, class 1 is nan"):
         build("esm", SuppliedConfig(), dataclasses.replace(digits, supplied={"esm": {"pool": holes}}), 0)
+
+
+def test_the_papers_teachers():
+    """The accuracies that the shared data's description gives for them."""
+    if "MTBKD_DATA" not in os.environ:
+        pytest.skip("MTBKD_DATA is not set: no shared data")
+    data = load(ProteinsConfig(path=f"{os.environ['MTBKD_DATA']}/deeploc2_mtbkd.npz"), 0)
+    for name, accuracy in (("ESM_650M", 0.7520), ("T5", 0.7610)):
+        z = build(name, SuppliedConfig(), data, 0).predict(data.test)[0]
+        assert (z.argmax(-1) == data.test.y).float().mean().item() == pytest.approx(accuracy, abs=1e-6)
