@@ -81,7 +81,7 @@ def as_plain(config: Any) -> dict[str, Any]:
     return {str(key): value for key, value in config.items()}
 
 
-def parallel_jobs(hydra: "DictConfig") -> int:
+def parallel_jobs(hydra: Any) -> int:
     """How many jobs of this sweep run at once on this machine."""
     if (
         hydra.mode is None
@@ -94,11 +94,13 @@ def parallel_jobs(hydra: "DictConfig") -> int:
 
 
 def set_threads(threads: str, jobs: int) -> None:
-    """Torch's threads: as told, or the cores shared among parallel jobs."""
+    """Torch's threads: as told; or what OMP_NUM_THREADS says; or the cores shared among parallel jobs."""
     import torch
 
-    count = int(threads) if threads != "auto" else max(1, available_cores() // jobs)
-    torch.set_num_threads(count)
+    if threads != "auto":
+        torch.set_num_threads(int(threads))
+    elif "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(max(1, available_cores() // jobs))
 
 
 def available_cores() -> int:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TextIO, TypeVar
 
 from torch import Tensor
 
@@ -21,6 +21,7 @@ from mtbkd.configuration import RunConfig
 from mtbkd.data.distillation import DistillationData
 from mtbkd.errors import InputError
 from mtbkd.fitting import fit
+from mtbkd.inference.engine import EngineConfig
 from mtbkd.inference.map import MAPConfig
 from mtbkd.posterior import Posterior
 from mtbkd.priors.prior import TeacherPrior
@@ -119,30 +120,40 @@ def fit_students(
     """The Bayesian student and those it is compared with, each kept when it is there."""
     data, seed = problem.data, config.settings.seed
     student = make_student(config, data, problem.prior)
-    settings = {"device": config.settings.device, "compiled": config.settings.compile}
 
-    def fitted(name: str, fit_it: Callable[[], Posterior]) -> Posterior:
+    def fit_it(model: Student, inference: EngineConfig, start: Posterior | None = None) -> Posterior:
+        top = config.settings
+        return fit(
+            model,
+            data,
+            inference,
+            seed=seed,
+            device=top.device,
+            compiled=top.compile,
+            start=start,
+            progress=progress,
+        )
+
+    def fitted(name: str, work: Callable[[], Posterior]) -> Posterior:
         folder = directory.stages / name
         if folder.exists():
             log.info("%s: already fitted, read again", name)
             posterior = Posterior.load(folder, student.skeleton.module)
             timing[f"{name}_s"] = float(posterior.meta["seconds"])
             return posterior
-        posterior = timed(timing, f"{name}_s", fit_it)
+        posterior = timed(timing, f"{name}_s", work)
         posterior.save(folder)
         return posterior
 
     def mapped() -> Posterior:
         steps = getattr(config.inference, "warm_start", 0) or MAPConfig().steps
-        start = MAPConfig(steps=steps, num_starts=config.inference.num_chains)
-        return fit(student, data, start, seed=seed, progress=progress, **settings)
+        return fit_it(student, MAPConfig(steps=steps, num_starts=config.inference.num_chains))
 
     def posterior() -> Posterior:
-        return fit(student, data, config.inference, seed=seed, start=maps, progress=progress, **settings)
+        return fit_it(student, config.inference, maps)
 
     def labels_only() -> Posterior:
-        plain = make_student(config, data, None)
-        return fit(plain, data, config.inference, seed=seed, progress=progress, **settings)
+        return fit_it(make_student(config, data, None), config.inference)
 
     is_map = config.methods["inference"] == "map"
     maps = None if is_map else fitted("kd_student", mapped)
@@ -172,14 +183,21 @@ def logged(path: Path) -> Iterator[list[str]]:
     caught: list[str] = []
     shown = warnings.showwarning
 
-    def note(message: Warning | str, category: type[Warning], *rest: object, **more: object) -> None:
+    def note(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
         text = str(message)
         if text not in caught:
             caught.append(text)
             log.warning("%s: %s", category.__name__, text)
-            shown(message, category, *rest, **more)  # type: ignore[arg-type]
+            shown(message, category, filename, lineno, file, line)
 
-    warnings.showwarning = note  # type: ignore[assignment]
+    warnings.showwarning = note
     try:
         yield caught
     except InputError as error:

@@ -312,7 +312,7 @@ def least_sure(
     found = []
     for i in order.tolist():
         bounds = (lower[i].numpy(), upper[i].numpy()) if several else (None, None)
-        teachers = ()
+        teachers: tuple[Opinion, ...] = ()
         if bank is not None:
             probs = bank.take(torch.tensor([i])).mean_probs()[:, 0].numpy()
             teachers = tuple(Opinion(name, p) for name, p in zip(bank.names, probs, strict=True))

@@ -37,7 +37,8 @@ class Draws:
 class EngineConfig(Protocol):
     """What `fit` needs to know of any engine's configuration."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     @property
     def num_chains(self) -> int: ...

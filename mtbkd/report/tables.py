@@ -56,7 +56,7 @@ def terminal_table(metrics: Metrics, title: str | None = None) -> "Table":
     from rich.text import Text
 
     table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
-    table.add_column("")
+    table.add_column("", no_wrap=True, min_width=20)
     for heading in COLUMNS.values():
         table.add_column(heading, justify="right", no_wrap=True)
     for row, last_of_group in _grouped(model_rows(metrics)):
