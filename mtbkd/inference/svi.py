@@ -75,7 +75,9 @@ def make_guide(config: SVIConfig, start: Tensor) -> AutoContinuous:
     else:
         rank = min(config.rank, len(start))
         guide = AutoLowRankMultivariateNormal(flat, init_loc_fn=init, init_scale=config.init_scale, rank=rank)
-    guide()
+    # A guide's parameters carry the same global names each time; an earlier fit's must not be taken for this one's.
+    with pyro.get_param_store().scope():
+        guide()
     return guide.to(start.device, start.dtype)
 
 
