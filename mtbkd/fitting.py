@@ -107,13 +107,10 @@ def starts(
             )
         return theta.expand(config.num_chains, -1)
     theta = first_values(density, model, config.num_chains, generator)
-    steps = getattr(config, "warm_start", 0)
-    if not steps:
+    if not getattr(config, "warm_start", 0):
         return theta
-    warm = map_engine.MAPConfig(
-        steps=steps, num_starts=config.num_chains, batch_size=256 if density.takes_batches else None
-    )
-    climbing = density.plan(config.num_chains, steps, warm.batch_size, compiled)
+    warm = map_engine.warm_start(config)
+    climbing = density.plan(config.num_chains, warm.steps, warm.batch_size, compiled)
     return map_engine.sample(climbing, warm, theta, generator, progress).theta[:, 0]
 
 

@@ -22,7 +22,7 @@ from mtbkd.data.distillation import DistillationData
 from mtbkd.errors import InputError
 from mtbkd.fitting import fit
 from mtbkd.inference.engine import EngineConfig
-from mtbkd.inference.map import MAPConfig
+from mtbkd.inference.map import warm_start
 from mtbkd.posterior import Posterior
 from mtbkd.priors.prior import TeacherPrior
 from mtbkd.progress import Progress, TerminalProgress
@@ -146,8 +146,7 @@ def fit_students(
         return posterior
 
     def mapped() -> Posterior:
-        steps = getattr(config.inference, "warm_start", 0) or MAPConfig().steps
-        return fit_it(student, MAPConfig(steps=steps, num_starts=config.inference.num_chains))
+        return fit_it(student, warm_start(config.inference))
 
     def posterior() -> Posterior:
         return fit_it(student, config.inference, maps)

@@ -35,6 +35,7 @@ class HMCConfig:
     max_leapfrogs: int = 64
     accept: float = 0.8
     warm_start: int = 1500
+    warm_start_rate: float = 0.01
     thin: int = 1
     dtype: str = "float32"
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mtbkd.density import Density
 from mtbkd.errors import require_choice, require_positive
-from mtbkd.inference.engine import Draws, check_start, log_density_of
+from mtbkd.inference.engine import Draws, EngineConfig, check_start, log_density_of
 from mtbkd.inference.rows import batches
 from mtbkd.progress import Progress
 
@@ -27,7 +27,7 @@ class MAPConfig:
 
     name: str = "map"
     steps: int = 1500
-    learning_rate: float = 0.02
+    learning_rate: float = 0.01
     schedule: str = "cosine"
     batch_size: int | None = 256
     num_starts: int = 1
@@ -48,6 +48,18 @@ class MAPConfig:
     @property
     def evaluations(self) -> int:
         return self.steps
+
+
+def warm_start(config: EngineConfig) -> MAPConfig:
+    """The MAP runs that an engine's configuration asks to start from, one a chain: `warm_start` steps at
+    `warm_start_rate` on the engine's own `batch_size`, with MAP's defaults where it names none."""
+    default = MAPConfig()
+    return MAPConfig(
+        steps=getattr(config, "warm_start", 0) or default.steps,
+        learning_rate=getattr(config, "warm_start_rate", default.learning_rate),
+        batch_size=getattr(config, "batch_size", default.batch_size),
+        num_starts=config.num_chains,
+    )
 
 
 def sample(

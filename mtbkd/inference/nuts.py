@@ -24,6 +24,7 @@ class NUTSConfig:
     max_tree_depth: int = 7
     accept: float = 0.8
     warm_start: int = 1500
+    warm_start_rate: float = 0.01
 
     def __post_init__(self) -> None:
         numbers = ("num_chains", "warmup", "draws", "max_tree_depth")
@@ -48,7 +49,7 @@ def sample(
         progress.stage("Pyro NUTS", steps * config.num_chains) as advance,
     ):
         for c in range(config.num_chains):
-            pyro.set_rng_seed(int(torch.randint(2**31, (), generator=generator)))
+            torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))
             kernel = NUTS(
                 model,
                 max_tree_depth=config.max_tree_depth,

@@ -26,6 +26,7 @@ class PyroSVIConfig:
     particles: int = 1
     init_scale: float = 0.01
     warm_start: int = 1500
+    warm_start_rate: float = 0.01
     draws: int = 200
 
     def __post_init__(self) -> None:
@@ -53,7 +54,7 @@ def sample(
     model = density.held_model()
     elbos = torch.empty(config.steps)
     with torch.random.fork_rng(), progress.stage("Pyro SVI", config.steps) as advance:
-        pyro.set_rng_seed(int(torch.randint(2**31, (), generator=generator)))
+        torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))
         with pyro.get_param_store().scope():
             values = {} if start is None else density.unflatten(start[0])
             guide = AutoDiagonalNormal(

@@ -45,6 +45,7 @@ class SVIConfig:
     particles: int = 1
     init_scale: float = 0.01
     warm_start: int = 1500
+    warm_start_rate: float = 0.01
     draws: int = 200
 
     def __post_init__(self) -> None:
