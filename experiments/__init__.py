@@ -1,0 +1,1 @@
+"""Studies that produce the README's tables, one command each."""
