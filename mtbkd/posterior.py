@@ -158,7 +158,7 @@ class Posterior:
         def one(drawn: dict[str, Tensor]) -> Tensor:
             return torch.softmax(skeleton({**held, **drawn}, x), -1)
 
-        if skeleton.has_convolution:
+        if skeleton.loops:
             count = len(next(iter(weights.values())))
             return torch.stack([one({name: v[i] for name, v in weights.items()}) for i in range(count)])
         return vmap(one)(weights)
@@ -318,8 +318,13 @@ def check_network(skeleton: Skeleton, stored: dict[str, tuple[int, ...]]) -> Non
 
 
 def replace_folder(temporary: Path, path: Path) -> None:
-    """Put a finished folder in place of what may be there."""
+    """Put a finished folder in place of an earlier one; raises `InputError` where `path` holds anything else."""
     if path.exists():
+        others = sorted(set(os.listdir(path)) - set(os.listdir(temporary))) if path.is_dir() else [path.name]
+        if others:
+            raise InputError(
+                f"'{path}' holds '{others[0]}', which saving here would lose; give a folder of its own"
+            )
         old = path.with_name(f".{path.name}-old-{os.getpid()}")
         path.rename(old)
         temporary.rename(path)

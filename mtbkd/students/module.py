@@ -1,13 +1,13 @@
 """Any user's network, named by `package.module:factory`."""
 
 import importlib
-from dataclasses import asdict, dataclass, field
+import inspect
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import nn
 
 from mtbkd.errors import InputError, require_choice, require_positive
-from mtbkd.students.spec import NetworkSpec
 
 
 @dataclass(frozen=True)
@@ -36,13 +36,18 @@ def build(config: ModuleConfig, input_shape: tuple[int, ...], num_classes: int) 
         factory = getattr(importlib.import_module(path), name)
     except (ImportError, AttributeError) as error:
         raise InputError(f"student.factory '{config.factory}' cannot be imported: {error}") from error
+    signature = inspect.signature(factory)
     offered = {"input_shape": input_shape, "num_classes": num_classes}
-    wanted = getattr(factory, "__code__", None)
-    named = wanted.co_varnames[: wanted.co_argcount + wanted.co_kwonlyargcount] if wanted else ()
-    network = factory(**{k: v for k, v in offered.items() if k in named}, **config.kwargs)
+    kwargs = {k: v for k, v in offered.items() if k in signature.parameters} | config.kwargs
+    try:
+        signature.bind(**kwargs)
+    except TypeError as error:
+        raise InputError(
+            f"student.factory '{config.factory}' cannot be called with student.kwargs {config.kwargs}: {error}"
+        ) from error
+    network = factory(**kwargs)
     if not isinstance(network, nn.Module):
         raise InputError(
             f"student.factory '{config.factory}' returned {type(network).__name__}; an nn.Module is needed"
         )
-    network.spec = NetworkSpec("module", asdict(config), tuple(input_shape), num_classes)  # type: ignore[assignment]
     return network

@@ -31,7 +31,18 @@ class Skeleton:
         self.buffers = dict(self.module.named_buffers())
 
     def __call__(self, weights: dict[str, Tensor], x: Tensor) -> Tensor:
-        return functional_call(self.module, {**self.buffers, **weights}, (x,))
+        # Buffers follow the inputs: a float64 or CUDA density runs on a module that was made in float32 on the CPU.
+        buffers = {
+            name: b.to(x.device, x.dtype if b.is_floating_point() else b.dtype)
+            for name, b in self.buffers.items()
+        }
+        return functional_call(self.module, {**buffers, **weights}, (x,))
+
+    def own_logits(self, x: Tensor) -> Tensor:
+        """Logits with the weights that the network was handed in with."""
+        weights: dict[str, Tensor] = dict(self.module.named_parameters())
+        with torch.no_grad():
+            return self(weights, x.to(next(iter(weights.values())).dtype))
 
     @property
     def num_weights(self) -> int:
@@ -39,8 +50,14 @@ class Skeleton:
 
     @property
     def has_convolution(self) -> bool:
-        """Whether batching over weights should loop: vmapped convolution weights are slow on a CPU."""
         return any(isinstance(part, nn.modules.conv._ConvNd) for part in self.module.modules())
+
+    @property
+    def loops(self) -> bool:
+        """Whether draws are taken one by one: vmapped convolution weights are slow on a CPU, and torch has no batching
+        rule for recurrent layers."""
+        recurrent = any(isinstance(part, nn.RNNBase) for part in self.module.modules())
+        return recurrent or self.has_convolution
 
     def layers(self) -> dict[str, nn.Module]:
         """The modules that own parameters, by path, in order."""
@@ -63,8 +80,9 @@ class Skeleton:
                 raise InputError(
                     f"bayesian layer '{path}' is not in the network; valid: all, last, {', '.join(layers)}"
                 )
-        prefixes = tuple(f"{path}." for path in paths)
-        return [name for name in self.shapes if name.startswith(prefixes) or name.rpartition(".")[0] in paths]
+        # By identity: a tied weight is listed once, under the first layer that owns it.
+        owned = {id(parameter) for path in paths for parameter in layers[path].parameters()}
+        return [name for name, parameter in self.module.named_parameters() if id(parameter) in owned]
 
 
 def refuse_batch_and_chance(module: nn.Module) -> None:
@@ -87,17 +105,27 @@ def refuse_batch_and_chance(module: nn.Module) -> None:
 
 
 def check_output(skeleton: Skeleton, x: Tensor, num_classes: int) -> None:
-    """Raise `InputError` unless the network takes these inputs and gives `[n, num_classes]` logits."""
-    weights: dict[str, Tensor] = dict(skeleton.module.named_parameters())
+    """Raise `InputError` unless the network takes these inputs, gives `[n, num_classes]` logits, and gives an input the
+    same ones again, whatever is beside it: what no layer's name tells (dropout as a function, sums over the batch)."""
+    pair = x[:2]
     try:
-        with torch.no_grad():
-            shape = tuple(skeleton(weights, x[:2]).shape)
+        logits, again, alone = (skeleton.own_logits(rows) for rows in (pair, pair, pair[:1]))
     except (RuntimeError, ValueError, IndexError) as error:
         raise InputError(
             f"network {type(skeleton.module).__name__} does not take inputs of shape {tuple(x.shape[1:])}: {error}"
         ) from error
-    expected = (min(2, len(x)), num_classes)
-    if shape != expected:
+    expected = (len(pair), num_classes)
+    if tuple(logits.shape) != expected:
         raise InputError(
-            f"network gives shape {shape} for {expected[0]} inputs; {expected} (rows, classes) is needed"
+            f"network gives shape {tuple(logits.shape)} for {expected[0]} inputs; {expected} (rows, classes) is needed"
+        )
+    if not torch.equal(logits, again):
+        raise InputError(
+            f"network {type(skeleton.module).__name__} gives other logits when asked again; remove what draws at "
+            "random in its forward: the posterior itself regularises a Bayesian student"
+        )
+    if not torch.allclose(logits[:1], alone, rtol=1e-3, atol=1e-4):
+        raise InputError(
+            f"network {type(skeleton.module).__name__} gives an input other logits when another is beside it; "
+            "normalise over features (nn.GroupNorm, nn.LayerNorm), not over the batch"
         )

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import torch
 from torch import nn
 
 from mtbkd import registry
@@ -30,7 +31,12 @@ class NetworkSpec:
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> "NetworkSpec":
-        """Raises `InputError` where the stored specification is incomplete."""
+        """Raises `InputError` where the stored specification is incomplete or names code to run."""
+        if stored.get("name") == "module":
+            # Reading a file must not import and call what the file names.
+            raise InputError(
+                "the stored network is made by a factory; call it yourself and pass network= to load"
+            )
         try:
             shape = tuple(int(n) for n in stored["input_shape"])
             return cls(str(stored["name"]), dict(stored["config"]), shape, int(stored["num_classes"]))
@@ -40,9 +46,16 @@ class NetworkSpec:
             ) from error
 
     def build(self) -> nn.Module:
-        """The network, with fresh weights."""
+        """The network; its weights are fresh, and the global generator is left as it was."""
         module = registry.find("student", self.name)
         config_class = registry.config_class(module)
         assert config_class is not None
-        network: nn.Module = module.build(config_class(**self.config), self.input_shape, self.num_classes)
+        try:
+            config = config_class(**self.config)
+        except TypeError as error:
+            raise InputError(
+                f"stored network specification is damaged ({error}); pass network= to load"
+            ) from error
+        with torch.random.fork_rng():
+            network: nn.Module = module.build(config, self.input_shape, self.num_classes)
         return network

@@ -100,7 +100,7 @@ class Student(PyroModule):
                 f"the teachers speak of {self.prior.num_rows} rows, the pool has {len(x)}; "
                 "build the bank on the pool's rows"
             )
-        if self.prior.rows_hash is not None and self.prior.rows_hash != hash_inputs(x):
+        if self.prior.rows_hash is not None and self.prior.rows_hash != hash_inputs(x.float()):
             raise InputError(
                 "the teachers' rows are not the pool's: same number, other inputs or another order (hash differs); "
                 "ask the teachers on exactly the inputs the student is fitted to"
@@ -110,8 +110,7 @@ class Student(PyroModule):
         """K: the prior's where there is one, else the width of the network's output."""
         if self.prior is not None:
             return self.prior.num_classes
-        with torch.no_grad():
-            return int(self.skeleton(dict(self.skeleton.module.named_parameters()), x[:1]).shape[-1])
+        return int(self.skeleton.own_logits(x[:1]).shape[-1])
 
     def initial(self, generator: torch.Generator) -> dict[str, Tensor]:
         """Weights to start an optimisation from."""

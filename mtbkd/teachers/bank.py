@@ -185,9 +185,8 @@ class TeacherBank:
 
 
 def _hash(x: Tensor | np.ndarray) -> str:
-    # One precision, so that the same numbers as float64 from NumPy and float32 from torch are the same rows.
-    tensor = torch.as_tensor(x)
-    return hash_inputs(tensor.float() if tensor.is_floating_point() else tensor)
+    # One precision, so that the same numbers as float64 or bytes from NumPy and float32 from torch are the same rows.
+    return hash_inputs(torch.as_tensor(x).float())
 
 
 def _check_temperature(temperature: Tensor) -> None:
