@@ -30,6 +30,9 @@ Batch = tuple[Tensor, ...]
 # Seconds of eager gradients from which on compiling (some 20 s cold, two to three times faster after) is worth it.
 COMPILING_PAYS_AFTER = 60.0
 
+# Rows on which the cost of all is measured: tracing runs the model, and all rows at once may not fit in memory.
+PLANNING_ROWS = 256
+
 
 @dataclass(frozen=True)
 class Site:
@@ -89,7 +92,9 @@ class Density:
         self.device = torch.device(device)
         self.tensors = tuple(t.to(self.device, dtype if t.is_floating_point() else t.dtype) for t in tensors)
         self.takes_batches = bool(self.tensors) and "scale" in inspect.signature(forward_of(model)).parameters
-        self.sites = find_sites(model, self.tensors)
+        # One run of the model tells its sites; where rows can be left out, two are enough.
+        few = tuple(t[:2] for t in self.tensors) if self.takes_batches else self.tensors
+        self.sites = find_sites(model, few)
         self.execution = execution or Execution()
         self.held: dict[str, Tensor] = {}
         self.graphs: dict[tuple[object, ...], Graph] = {}
@@ -239,29 +244,32 @@ class Density:
         """The graph for these shapes, traced once."""
         key = (kind, *theta.shape, *(tuple(t.shape) for t in batch))
         if key not in self.graphs:
-            function = self.function(kind, len(batch))
-            graph = trace_graph(function, (theta, *batch, *self.held.values()), self.execution.compiled)
-            self.graphs[key] = graph
+            chain = self.function(kind, len(batch))
+            inputs = (theta, *batch, *self.held.values())
+            batched = one_by_one(chain) if len(theta) == 1 else vmap(chain, (0, *[None] * (len(inputs) - 1)))
+            try:
+                self.graphs[key] = trace_graph(batched, inputs, self.execution.compiled)
+            except RuntimeError as error:
+                if "Batching rule not implemented" not in str(error):  # as torch has it for recurrent layers
+                    raise
+                self.graphs[key] = trace_graph(one_by_one(chain), inputs, self.execution.compiled)
         return self.graphs[key]
 
     def function(self, kind: str, num_tensors: int) -> Callable[..., tuple[Tensor, ...]]:
-        """`(theta [C, D], *batch, *held) -> (log_prob [C],)` or with the gradient `[C, D]` behind it."""
+        """`(theta [D], *batch, *held) -> (log_prob,)` or with the gradient `[D]` behind it."""
         names = list(self.held)
 
         def one(theta: Tensor, *inputs: Tensor) -> Tensor:
             held = dict(zip(names, inputs[num_tensors:], strict=True))
             return self.log_joint(theta, inputs[:num_tensors], held)
 
-        in_dims = (0, *[None] * (num_tensors + len(names)))
-        if kind == "log_prob":
-            return lambda *inputs: (vmap(one, in_dims=in_dims)(*inputs),)
-        batched = vmap(grad_and_value(one), in_dims=in_dims)
-
-        def value_and_grad(*inputs: Tensor) -> tuple[Tensor, ...]:
-            grad, value = batched(*inputs)
+        def chain(theta: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
+            if kind == "log_prob":
+                return (one(theta, *inputs),)
+            grad, value = grad_and_value(one)(theta, *inputs)
             return value, grad
 
-        return value_and_grad
+        return chain
 
     # ---- how to run ------------------------------------------------------------------------------------------
     def plan(
@@ -277,19 +285,19 @@ class Density:
         By size, not by the clock: the same command makes the same choice on a busy and on an idle machine, and so
         gives the same draws. compiled: 'auto', 'always' or 'never'; memory: bytes for intermediates of full batches.
         """
+        used = min(batch_size or self.num_rows, self.num_rows)
+        traced = min(used, PLANNING_ROWS)
+        batch = self.full if traced == self.num_rows else self.batch(torch.arange(traced))
         theta = torch.zeros(1, self.dim, dtype=self.dtype, device=self.device)
-        few = batch_size is not None and self.takes_batches and batch_size < self.num_rows
-        batch = self.batch(torch.arange(cast(int, batch_size))) if few else self.full
         size = GraphSize.of(self.graph("value_and_grad", theta, batch))
         loop = size.convolutions and self.device.type == "cpu"
         together = 1 if loop else num_chains
         rows = None
         if self.takes_batches:
-            bytes_a_row = size.bytes / len(batch[0])
-            most = int(memory / (bytes_a_row * together))
+            most = int(memory / (size.bytes / traced * together))
             rows = max(1, most) if most < self.num_rows else None
-        pays = size.seconds(num_chains) * evaluations > COMPILING_PAYS_AFTER
-        choice = compiled == "always" or (compiled == "auto" and pays)
+        seconds = size.seconds(num_chains, loop, used / traced) * evaluations
+        choice = compiled == "always" or (compiled == "auto" and seconds > COMPILING_PAYS_AFTER)
         return self.with_execution(Execution(compiled=choice, loop=loop, rows=rows))
 
     def with_execution(self, execution: Execution) -> "Density":
@@ -299,6 +307,17 @@ class Density:
         other.execution = execution
         other.graphs = self.graphs if execution == self.execution else {}
         return other
+
+
+def one_by_one(chain: Callable[..., tuple[Tensor, ...]]) -> Callable[..., tuple[Tensor, ...]]:
+    """A function of one chain as one of `[C, D]` chains, each a part of the graph of its own."""
+
+    def all_chains(theta: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
+        return tuple(
+            torch.stack(parts) for parts in zip(*(chain(one, *inputs) for one in theta), strict=True)
+        )
+
+    return all_chains
 
 
 def forward_of(model: Callable[..., Any]) -> Callable[..., Any]:

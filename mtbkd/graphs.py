@@ -67,7 +67,7 @@ class Graph:
         self.compiled = None
         warnings.warn(
             f"{why}; going on with the eager graph, which is slower but right. "
-            "A C++ compiler (g++) is needed to compile; set compile=never to silence this.",
+            "A C++ compiler (g++) is needed to compile; compiled='never' (command line: compile=never) silences this.",
             RuntimeWarning,
             stacklevel=2,
         )
@@ -77,7 +77,11 @@ def trace_graph(function: Callable[..., Tensors], inputs: Tensors, compiled: boo
     """Trace `function` at these inputs' shapes into one graph of tensor operations."""
     # The graph must not depend on these inputs' values: they are detached copies of the right shape.
     examples = tuple(tensor.detach() for tensor in inputs)
-    return Graph(make_fx(function)(*examples), compiled)
+    module = make_fx(function)(*examples)
+    # What Pyro makes on the way and nobody reads, such as a plate's indices.
+    module.graph.eliminate_dead_code()
+    module.recompile()
+    return Graph(module, compiled)
 
 
 @dataclass(frozen=True)
@@ -97,10 +101,10 @@ class GraphSize:
         total = sum(value.numel() * value.element_size() for value in values if isinstance(value, Tensor))
         return cls(len(nodes), total, any("convolution" in str(node.target) for node in nodes))
 
-    def seconds(self, num_chains: int) -> float:
-        """Eager seconds of one call on a CPU core, roughly: 5 microseconds an operation, 2 GB/s written."""
-        loops = num_chains if self.convolutions else 1
-        return loops * 5e-6 * self.calls + num_chains * self.bytes / 2e9
+    def seconds(self, num_chains: int, loop: bool, rows: float) -> float:
+        """Eager seconds of one call of all chains on a CPU core with `rows` times the rows, roughly: 5 microseconds
+        an operation, 2 GB/s written."""
+        return (num_chains if loop else 1) * 5e-6 * self.calls + num_chains * rows * self.bytes / 2e9
 
 
 def first_line(error: Exception) -> str:
