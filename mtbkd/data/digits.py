@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from mtbkd.data.assembly import assemble
+from mtbkd.data.assembly import assemble, standardise_channels
 from mtbkd.data.distillation import DistillationData, Rows
 from mtbkd.data.splits import stratified_split
 from mtbkd.errors import require_choice, require_fraction
@@ -35,7 +35,7 @@ class DigitsConfig:
 
 
 def load(config: DigitsConfig, seed: int) -> DistillationData:
-    """Digits scaled to 0..1; by default 1,437 pool, 180 validation and 180 test rows.
+    """Digits standardised on the pool (one mean, one deviation); by default 1,437 pool, 180 validation, 180 test rows.
 
     Out of distribution are the test digits with all 64 pixels in another, fixed order (`permuted`: the same
     grey levels, no strokes) or turned by 90 degrees (`rotated`: nearer, a turned 0 is still a 0). They
@@ -51,9 +51,9 @@ def load(config: DigitsConfig, seed: int) -> DistillationData:
         images = np.concatenate([images, _out_of_distribution(images, config.ood)])
     y = np.concatenate([digits.target, np.full(len(images) - len(digits.target), -1)]).astype(np.int64)
     index = np.arange(len(images))
-    x = torch.from_numpy(images / 16)
+    x = standardise_channels(images, split.pool)
     rows = Rows(
-        x=x[:, None] if config.image else x.flatten(1),
+        x=x if config.image else x.flatten(1),
         y=torch.from_numpy(y),
         ids=index.astype(str),
         index=torch.from_numpy(index),

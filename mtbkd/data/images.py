@@ -8,9 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from mtbkd.data.assembly import assemble
+from mtbkd.data.assembly import assemble, standardise_channels
 from mtbkd.data.distillation import DistillationData, Rows, check_labels
 from mtbkd.data.image_files import read_images
 from mtbkd.data.npz import existing
@@ -73,7 +72,7 @@ def load(config: ImagesConfig, seed: int) -> DistillationData:
     labels = np.concatenate([y_train[taken[0]], y_test[taken[1]], np.full(len(taken[2]), -1)])
     index = np.concatenate([taken[0], len(train) + taken[1], len(y) + taken[2]])
     rows = Rows(
-        x=_standardised(images, split.pool),
+        x=standardise_channels(images, split.pool),
         y=torch.from_numpy(labels),
         ids=index.astype(str),
         index=torch.from_numpy(index),
@@ -81,14 +80,6 @@ def load(config: ImagesConfig, seed: int) -> DistillationData:
     )
     class_names = tuple(str(name) for name in names)
     return assemble(path.stem, rows, split, class_names, config.labelled_fraction, seed, kind="image")
-
-
-def _standardised(images: np.ndarray, pool: np.ndarray) -> Tensor:
-    """`[n, C, H, W]` float32, each channel standardised on the rows `pool`."""
-    channels_last = torch.from_numpy(images[..., None] if images.ndim == 3 else images)
-    x = channels_last.permute(0, 3, 1, 2).float().contiguous()
-    deviation, mean = torch.std_mean(x[torch.from_numpy(pool)], dim=(0, 2, 3), correction=0, keepdim=True)
-    return x.sub_(mean).div_(torch.where(deviation > 0, deviation, 1.0))
 
 
 def _read_ood(path: str) -> np.ndarray:

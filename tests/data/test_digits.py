@@ -18,8 +18,10 @@ def test_sizes_shares_and_values_of_the_default():
     assert data.pool.x.dtype == torch.float32
     assert (data.pool.y >= 0).sum() == 287  # round(0.2 * 1437)
     assert (data.teacher_y >= 0).all()
+    pool = SOURCE.data[data.pool.index]
     for rows in (data.pool, data.validation, data.test):
-        assert np.array_equal(rows.x.numpy() * 16, SOURCE.data[rows.index].astype(np.float32))
+        expected = (SOURCE.data[rows.index] - pool.mean()) / pool.std()
+        np.testing.assert_allclose(rows.x.numpy(), expected, rtol=1e-4, atol=1e-5)
     assert np.array_equal(data.teacher_y, SOURCE.target[data.pool.index])
     assert np.array_equal(data.test.y, SOURCE.target[data.test.index])
     used = torch.cat([data.pool.index, data.validation.index, data.test.index])
