@@ -3,7 +3,8 @@
 import inspect
 import time
 from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -53,21 +54,22 @@ def fit(
     dtype = getattr(torch, getattr(config, "dtype", "float32"))
     tensors = tensors_of(model, data)
     density = Density(model, tensors, dtype=dtype, device=pick_device(device))
-    theta = starts(density, model, config, start, generator, compiled, shown)
-    if isinstance(model, Student) and len(model.bayesian) < len(density.sites) and config.name != "map":
+    partly = isinstance(model, Student) and len(model.bayesian) < len(density.sites) and config.name != "map"
+    num_starts = 1 if partly else config.num_chains
+    theta = starts(density, model, config, num_starts, start, generator, compiled, shown)
+    if partly:
+        if start is None and not getattr(config, "warm_start", 0):
+            raise InputError(
+                "layers that are not Bayesian are held at their MAP; set warm_start above 0, or give start"
+            )
         values = density.unflatten(theta[0])
-        density = density.restrict(model.bayesian, values)
-        theta = density.flatten({s.name: density_values(values, s.name, len(theta)) for s in density.sites})
+        density = density.restrict(cast(Student, model).bayesian, values)
+        theta = density.flatten(values).expand(config.num_chains, -1)
     density = density.plan(
         config.num_chains, config.evaluations, getattr(config, "batch_size", None), compiled
     )
     draws: Draws = engine.sample(density, config, theta, generator, shown)
     return Posterior.of(model, density, draws, config, seed, time.perf_counter() - began)
-
-
-def density_values(values: dict[str, Tensor], name: str, num_chains: int) -> Tensor:
-    """One site's value repeated for every chain: with layers held at a MAP, all chains share that MAP."""
-    return values[name].expand(num_chains, *values[name].shape)
 
 
 def tensors_of(model: Student | Callable[..., Any], data: Data) -> tuple[Tensor, ...]:
@@ -93,6 +95,7 @@ def starts(
     density: Density,
     model: Student | Callable[..., Any],
     config: EngineConfig,
+    num_chains: int,
     start: Posterior | None,
     generator: torch.Generator,
     compiled: str,
@@ -105,12 +108,12 @@ def starts(
             raise InputError(
                 f"start has {len(theta)} chains, the engine {config.num_chains}; give as many, or one"
             )
-        return theta.expand(config.num_chains, -1)
-    theta = first_values(density, model, config.num_chains, generator)
+        return theta[:num_chains].expand(num_chains, -1)
+    theta = first_values(density, model, num_chains, generator)
     if not getattr(config, "warm_start", 0):
         return theta
-    warm = map_engine.warm_start(config)
-    climbing = density.plan(config.num_chains, warm.steps, warm.batch_size, compiled)
+    warm = replace(map_engine.warm_start(config), num_starts=num_chains)
+    climbing = density.plan(num_chains, warm.steps, warm.batch_size, compiled)
     return map_engine.sample(climbing, warm, theta, generator, progress).theta[:, 0]
 
 
