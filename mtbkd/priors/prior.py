@@ -78,7 +78,9 @@ def dirichlet_precision(probs: Tensor, minimum: float, maximum: float) -> Tensor
     mean = probs.mean(0)
     spread = probs.var(0, correction=1).sum(-1)
     ceiling = (mean * (1 - mean)).sum(-1)
-    return (ceiling / spread.clamp(min=torch.finfo(probs.dtype).tiny) - 1).clamp(minimum, maximum)
+    # Draws that agree on certainty leave 0 / 0: they agree.
+    precision = torch.where(spread > 0, ceiling / spread - 1, torch.inf)
+    return precision.clamp(minimum, maximum)
 
 
 def teacher_precision(
