@@ -26,7 +26,7 @@ def standardise(x: np.ndarray, pool: np.ndarray) -> np.ndarray:
 def standardise_channels(images: np.ndarray, pool: np.ndarray) -> Tensor:
     """Images `[n, H, W]` or `[n, H, W, C]` as `[n, C, H, W]` float32, each channel standardised on the rows `pool`."""
     channels_last = torch.from_numpy(images[..., None] if images.ndim == 3 else images)
-    x = channels_last.permute(0, 3, 1, 2).float().contiguous()
+    x = channels_last.permute(0, 3, 1, 2).to(torch.float32, copy=True).contiguous()
     deviation, mean = torch.std_mean(x[torch.from_numpy(pool)], dim=(0, 2, 3), correction=0, keepdim=True)
     return x.sub_(mean).div_(torch.where(deviation > 0, deviation, 1.0))
 
