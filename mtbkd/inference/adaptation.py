@@ -60,11 +60,20 @@ class Moments:
         mean = self.mean + delta / count
         return Moments(count, mean, self.squares + delta * (theta - mean))
 
-    def scale(self) -> Tensor:
-        """Standard deviation within chains, averaged over them, `[D]`; shrunk to 1e-3 as Stan does when few."""
-        total = self.count * len(self.mean)
-        variance = self.squares.mean(0) / max(self.count - 1, 1)
-        return ((total * variance + 5e-3) / (total + 5)).sqrt()
+    def variance(self) -> Tensor:
+        """Variance within chains, averaged over them, `[D]`."""
+        return self.squares.mean(0) / max(self.count - 1, 1)
+
+
+def fisher_scale(theta: Moments, grad: Moments, previous: Tensor) -> Tensor:
+    """Standard deviations `[D]` from where the chains were and their gradients there: (var theta / var grad)^(1/4).
+
+    Exact from two draws on where coordinates are independent normals, as then grad = -(theta - mean) / sd^2; the
+    variance of the draws alone would need hundreds (Seyboldt, Carlson and Carpenter 2024, Fisher HMC). Variances are
+    within chains; `previous` stays where nothing moved.
+    """
+    spread, force = theta.variance(), grad.variance()
+    return torch.where((spread > 0) & (force > 0), (spread / force) ** 0.25, previous)
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,10 @@
     v ~ N(0, M);  leapfrog with step eps for T / eps steps;  accept with probability min(1, exp(H - H'))
 
 Warm-up adapts the step by dual averaging to a target acceptance (Hoffman and Gelman 2014; the harmonic mean over
-chains, so that one stuck chain is heard) and the diagonal mass by the variance within chains in growing windows:
-chains that start at different MAPs sit in separate modes, whose pooled variance would be far too large. Trajectories
-are jittered by a Halton sequence shared by all chains, so that every chain takes the same number of steps.
+chains, so that one stuck chain is heard) and the diagonal mass by the variances of draws and gradients within chains
+in growing windows: chains that start at different MAPs sit in separate modes, whose pooled variance would be far too
+large. Trajectories are jittered by a Halton sequence shared by all chains, so that every chain takes the same number
+of steps.
 """
 
 import math
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from mtbkd.density import Density
 from mtbkd.errors import InputError, require_choice, require_positive
-from mtbkd.inference.adaptation import DualAveraging, Moments, halton, mass_windows
+from mtbkd.inference.adaptation import DualAveraging, Moments, fisher_scale, halton, mass_windows
 from mtbkd.inference.engine import Draws, check_start
 from mtbkd.progress import Progress
 
@@ -156,7 +157,7 @@ def sample(
     scale = torch.ones(density.dim, device=density.device, dtype=density.dtype)
     windows = mass_windows(config.warmup)
     averaging = DualAveraging(find_step_size(state, density, scale, generator), config.accept)
-    moments = Moments.start(state.theta)
+    visited = Moments.start(state.theta), Moments.start(state.theta)
     evaluations = 0
     with progress.stage("HMC warm-up", config.warmup) as advance:
         for iteration in range(config.warmup):
@@ -166,10 +167,10 @@ def sample(
             evaluations += steps
             averaging = averaging.update(harmonic_mean(transition.accept))
             if windows.first <= iteration < windows.last:
-                moments = moments.update(state.theta)
+                visited = visited[0].update(state.theta), visited[1].update(state.grad)
             if iteration + 1 in windows.ends:
-                scale = moments.scale()
-                moments = Moments.start(state.theta)
+                scale = fisher_scale(*visited, scale)
+                visited = Moments.start(state.theta), Moments.start(state.theta)
                 averaging = DualAveraging(find_step_size(state, density, scale, generator), config.accept)
             advance(step=averaging.step, accept=transition.accept.mean(), leapfrogs=steps)
     draws = collect(density, config, state, averaging.average, scale, generator, progress)
