@@ -23,6 +23,7 @@ class CNNConfig:
     bayesian: str = "all"
 
     def __post_init__(self) -> None:
+        require_positive(**{"student.groups": self.groups})
         for width in self.channels:
             require_positive(**{"student.channels": width})
             if width % self.groups:

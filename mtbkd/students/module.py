@@ -36,6 +36,8 @@ def build(config: ModuleConfig, input_shape: tuple[int, ...], num_classes: int) 
         factory = getattr(importlib.import_module(path), name)
     except (ImportError, AttributeError) as error:
         raise InputError(f"student.factory '{config.factory}' cannot be imported: {error}") from error
+    if not callable(factory):
+        raise InputError(f"student.factory '{config.factory}' is not callable; name a function or a class")
     signature = inspect.signature(factory)
     offered = {"input_shape": input_shape, "num_classes": num_classes}
     kwargs = {k: v for k, v in offered.items() if k in signature.parameters} | config.kwargs

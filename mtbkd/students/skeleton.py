@@ -104,9 +104,13 @@ def refuse_batch_and_chance(module: nn.Module) -> None:
             )
 
 
-def check_output(skeleton: Skeleton, x: Tensor, num_classes: int) -> None:
-    """Raise `InputError` unless the network takes these inputs, gives `[n, num_classes]` logits, and gives an input the
-    same ones again, whatever is beside it: what no layer's name tells (dropout as a function, sums over the batch)."""
+def check_output(skeleton: Skeleton, x: Tensor, num_classes: int | None) -> int:
+    """Number of classes K of the network's logits `[n, K]` at inputs `[n, ...]`.
+
+    Raises `InputError` unless the network takes these inputs, gives `num_classes` of them (None: any number), and gives
+    an input the same ones again, whatever is beside it: what no layer's name tells (dropout as a function, sums over
+    the batch).
+    """
     pair = x[:2]
     try:
         logits, again, alone = (skeleton.own_logits(rows) for rows in (pair, pair, pair[:1]))
@@ -114,7 +118,11 @@ def check_output(skeleton: Skeleton, x: Tensor, num_classes: int) -> None:
         raise InputError(
             f"network {type(skeleton.module).__name__} does not take inputs of shape {tuple(x.shape[1:])}: {error}"
         ) from error
-    expected = (len(pair), num_classes)
+    if not isinstance(logits, Tensor) or logits.dim() == 0:
+        raise InputError(
+            f"network {type(skeleton.module).__name__} returns {type(logits).__name__}; a tensor of logits [n, K] is needed"
+        )
+    expected = (len(pair), logits.shape[-1] if num_classes is None else num_classes)
     if tuple(logits.shape) != expected:
         raise InputError(
             f"network gives shape {tuple(logits.shape)} for {expected[0]} inputs; {expected} (rows, classes) is needed"
@@ -129,3 +137,4 @@ def check_output(skeleton: Skeleton, x: Tensor, num_classes: int) -> None:
             f"network {type(skeleton.module).__name__} gives an input other logits when another is beside it; "
             "normalise over features (nn.GroupNorm, nn.LayerNorm), not over the batch"
         )
+    return expected[1]

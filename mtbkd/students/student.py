@@ -87,9 +87,8 @@ class Student(PyroModule):
         if self.prior is not None:
             self.check_belongs(x)
             teachers = tuple(self.prior.tensors.values()) if self.strength > 0 else ()
-        num_classes = self.num_classes(x)
-        check_labels("pool", y, num_classes)
-        check_output(self.skeleton, x, num_classes)
+        spoken_of = None if self.prior is None else self.prior.num_classes
+        check_labels("pool", y, check_output(self.skeleton, x, spoken_of))
         return (x, y, *teachers)
 
     def check_belongs(self, x: Tensor) -> None:
@@ -105,12 +104,6 @@ class Student(PyroModule):
                 "the teachers' rows are not the pool's: same number, other inputs or another order (hash differs); "
                 "ask the teachers on exactly the inputs the student is fitted to"
             )
-
-    def num_classes(self, x: Tensor) -> int:
-        """K: the prior's where there is one, else the width of the network's output."""
-        if self.prior is not None:
-            return self.prior.num_classes
-        return int(self.skeleton.own_logits(x[:1]).shape[-1])
 
     def initial(self, generator: torch.Generator) -> dict[str, Tensor]:
         """Weights to start an optimisation from."""
