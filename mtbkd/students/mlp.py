@@ -19,9 +19,9 @@ class MLPConfig:
     kind (`fixed` or by `fan_in`), and which layers are Bayesian ('all', 'last')."""
 
     name: str = "mlp"
-    hidden: list[int] = field(default_factory=lambda: [16, 16])
-    activation: str = "tanh"
-    prior_scale: float = 1.0
+    hidden: list[int] = field(default_factory=lambda: [32])
+    activation: str = "relu"
+    prior_scale: float = 3.0
     prior_kind: str = "fan_in"
     bayesian: str = "all"
 
@@ -56,6 +56,6 @@ def build(config: MLPConfig, input_shape: tuple[int, ...], num_classes: int) -> 
     return MLP(config, input_shape, num_classes)
 
 
-def mlp(num_inputs: int, hidden: list[int], num_classes: int, activation: str = "tanh") -> MLP:
+def mlp(num_inputs: int, hidden: list[int], num_classes: int, activation: str = "relu") -> MLP:
     """A perceptron from `num_inputs` through the hidden widths to `num_classes` logits."""
     return MLP(MLPConfig(hidden=list(hidden), activation=activation), (num_inputs,), num_classes)

@@ -120,7 +120,8 @@ def check_output(skeleton: Skeleton, x: Tensor, num_classes: int | None) -> int:
         ) from error
     if not isinstance(logits, Tensor) or logits.dim() == 0:
         raise InputError(
-            f"network {type(skeleton.module).__name__} returns {type(logits).__name__}; a tensor of logits [n, K] is needed"
+            f"network {type(skeleton.module).__name__} returns {type(logits).__name__}; "
+            "a tensor of logits [n, K] is needed"
         )
     expected = (len(pair), logits.shape[-1] if num_classes is None else num_classes)
     if tuple(logits.shape) != expected:

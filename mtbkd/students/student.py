@@ -27,7 +27,7 @@ class Student(PyroModule):
     network: any `nn.Module` from inputs `[n, ...]` to logits `[n, K]`, without BatchNorm and dropout
     prior: what the teachers say, or None: labels only
     strength: beta, the power on the teacher factor (0 leaves the teachers out)
-    weight_prior: prior on the weights, by default N(0, 1) scaled by fan-in
+    weight_prior: prior on the weights, by default normal with standard deviation 3 / sqrt(fan-in)
     bayesian: which layers get a posterior, 'all', 'last' or module paths; the others are held at their MAP
 
     As a Pyro model it is called with a batch's tensors: `student(x, y, *teacher_tensors, scale=N / n)`.
@@ -48,7 +48,7 @@ class Student(PyroModule):
         self.skeleton = Skeleton(network)
         self.prior = prior
         self.strength = strength
-        self.weight_prior = weight_prior or NormalWeights(1.0, "fan_in")
+        self.weight_prior = weight_prior or NormalWeights()
         self.bayesian = self.skeleton.parameters_of(bayesian)
 
     def forward(self, x: Tensor, y: Tensor, *teachers: Tensor, scale: Tensor | None = None) -> Tensor:

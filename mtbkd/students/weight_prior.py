@@ -22,7 +22,7 @@ class NormalWeights:
     which at 0 would switch the layer off.
     """
 
-    def __init__(self, scale: float = 1.0, kind: str = "fixed") -> None:
+    def __init__(self, scale: float = 3.0, kind: str = "fan_in") -> None:
         require_positive(prior_scale=scale)
         require_choice("prior_kind", kind, KINDS)
         self.scale = scale
