@@ -7,7 +7,7 @@ from mtbkd.students.mlp import MLPConfig, build, mlp
 
 
 def test_layers_by_hand():
-    network = mlp(3, [4, 5], 2)
+    network = mlp(3, [4, 5], 2, activation="tanh")
     w = dict(network.named_parameters())
     x = torch.randn(6, 3, generator=torch.Generator().manual_seed(0))
     hidden = torch.tanh(torch.tanh(x @ w["0.weight"].T + w["0.bias"]) @ w["2.weight"].T + w["2.bias"])

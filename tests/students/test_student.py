@@ -141,8 +141,8 @@ def test_every_weight_hears_labels_and_teachers(x, y, name, part):
 
 def test_default_weight_prior_is_by_fan_in():
     prior = Student(mlp(6, [5], K)).weight_prior
-    assert (prior.scale, prior.kind) == (1.0, "fan_in")
-    assert Student(mlp(6, [5], K), weight_prior=NormalWeights(0.3)).weight_prior.kind == "fixed"
+    assert (prior.scale, prior.kind) == (3.0, "fan_in")
+    assert Student(mlp(6, [5], K), weight_prior=NormalWeights(0.3, "fixed")).weight_prior.kind == "fixed"
 
 
 def test_choice_of_bayesian_layers():
