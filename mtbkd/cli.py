@@ -1,29 +1,38 @@
-"""The command line: Hydra composes, `run` does one job, `main` decides the exit code.
+"""The command line: Hydra composes, `job` does one run, `main` decides the exit code.
 
     0 done, 2 bad input, 1 anything else
 
-A job never raises or exits, because in Hydra one that does ends a whole sweep: it writes its error into its folder
-and returns, and the folders tell main() what happened.
+A job never raises or exits, because in Hydra one that does ends a whole sweep: it says how it ended and returns.
 """
 
-import logging
+import json
 import os
-import shlex
 import sys
+import time
 import traceback
-import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from hydra.experimental.callback import Callback
+from omegaconf import OmegaConf
 
-from mtbkd.errors import InputError, nearest
+from mtbkd import __version__, sweep
+from mtbkd.command import continuing, continuing_sweep, run_name
+from mtbkd.errors import InputError
+from mtbkd.sweep import Outcome, Result
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-OUTCOMES: list[str] = []
-log = logging.getLogger("mtbkd")
+    from mtbkd.run_directory import RunDirectory
+
+# Bars are for stages that take longer, in seconds.
+PATIENCE = 2.0
+# How the single run of this process ended; a sweep's runs tell by files, since they may be other processes'.
+OUTCOMES: list[Outcome] = []
+
+# In conf/config.yaml: ${run_name:...}, the folder of a sweep's run.
+OmegaConf.register_new_resolver("run_name", run_name, replace=True)
 
 
 def conf_folder() -> Path:
@@ -32,140 +41,182 @@ def conf_folder() -> Path:
     return here / "conf" if (here / "conf").is_dir() else here.parent / "conf"
 
 
-class Comparison(Callback):
-    """Hydra's callback: after a sweep, compare its runs."""
+class Launch(Callback):
+    """What Hydra tells before it makes a folder.
 
-    def on_multirun_end(self, config: "DictConfig", **kwargs: Any) -> None:
-        from mtbkd.comparison import compare
+    new_folders: those on the way to the run's that are not there yet, the innermost first; sweep: a sweep's folder
+    """
 
-        folder = Path(config.hydra.sweep.dir)
-        table = compare([folder])
-        OUTCOMES.extend(table["state"])
-        table.to_csv(folder / "comparison.csv", index=False)
-        print(f"\ncomparison of {len(table)} runs: {folder / 'comparison.csv'}")
+    new_folders: tuple[Path, ...] = ()
+    sweep: Path | None = None
+
+    def on_run_start(self, config: "DictConfig", **kwargs: Any) -> None:
+        folder = Path(config.hydra.run.dir).absolute()
+        Launch.new_folders = tuple(path for path in (folder, *folder.parents) if not path.exists())
+
+    def on_multirun_start(self, config: "DictConfig", **kwargs: Any) -> None:
+        Launch.sweep = Path(config.hydra.sweep.dir).absolute()
+        sweep.clear(Launch.sweep)
+        print(continuing_sweep(config.hydra, Launch.sweep), flush=True)
 
 
 def job(config: "DictConfig") -> None:
     """One run, whatever happens in it."""
     from hydra.core.hydra_config import HydraConfig
-    from omegaconf import OmegaConf
 
-    from mtbkd.configuration import resolve
-    from mtbkd.pipeline import run
     from mtbkd.run_directory import RunDirectory
 
-    hydra = HydraConfig.get()
-    directory = RunDirectory(Path(hydra.runtime.output_dir))
-    overrides = [o for o in hydra.overrides.task if not o.startswith("hydra.")]
-    command = shlex.join(["mtbkd", *overrides, f"hydra.run.dir={directory.path}"])
-    warnings.simplefilter("once")
-    plain: dict[str, Any] = {}
+    hydra: Any = HydraConfig.get()
+    directory = RunDirectory(Path(hydra.runtime.output_dir), documents_of(config, hydra))
+    in_sweep = hydra.mode.name == "MULTIRUN"
+    command = continuing(hydra, directory.path)
+    name = directory.path.relative_to(Path(hydra.sweep.dir).absolute()).as_posix() if in_sweep else ""
+    state: Result = "finished"
+    error = ""
+    began = time.perf_counter()
     try:
-        resolved = resolve(config)
-        plain = resolved.resolved
-        set_threads(resolved.settings.threads, parallel_jobs(hydra))
-        outcome = run(resolved, directory, command)
-    except InputError as error:
-        outcome = "bad input"
-        print(f"mtbkd: {error}", file=sys.stderr)
-        directory.fail(plain or as_plain(OmegaConf.to_container(config)), command, outcome, str(error))
-    except Exception as error:  # recorded, told, and turned into exit code 1 by main()
-        outcome = "failed"
-        traceback.print_exc()
-        directory.fail(plain, command, outcome, f"{type(error).__name__}: {error}")
-        print(f"mtbkd: failed; what is fitted so far is kept. Go on with:\n  {command}", file=sys.stderr)
-    OUTCOMES.append(outcome)
+        work(config, directory, command, parallel_runs(hydra), in_sweep)
+    except InputError as bad:
+        state, error = "bad input", str(bad)
+        print(f"mtbkd: {name + ': ' * in_sweep}{error}", file=sys.stderr)
+    except Exception as failure:  # told, kept by the run, and turned into an exit code by main()
+        state, error = "failed", f"{type(failure).__name__}: {failure}"
+        told_in = directory.path / "run.log"
+        if not told_in.exists():
+            traceback.print_exc()
+        print(f"mtbkd: failed: {error}\n  traceback: {told_in}\n  go on with: {command}", file=sys.stderr)
+    outcome = Outcome(name, state, OmegaConf.to_container(config), error)  # type: ignore[arg-type]
+    if in_sweep:
+        print(f"{name}: {state}, {time.perf_counter() - began:.0f} s", flush=True)
+        sweep.note(Path(hydra.sweep.dir), hydra.job.num, outcome)
+        remove_empty((directory.path,))
+    else:
+        OUTCOMES.append(outcome)
+        remove_empty(Launch.new_folders)
 
 
-def as_plain(config: Any) -> dict[str, Any]:
-    return {str(key): value for key, value in config.items()}
+def work(
+    config: "DictConfig", directory: "RunDirectory", command: str, parallel: int, in_sweep: bool
+) -> None:
+    """Check the configuration and do the run, with what a user sees of it."""
+    from mtbkd.configuration import resolve
+    from mtbkd.pipeline import run
+    from mtbkd.progress import Progress, TerminalProgress
+    from mtbkd.threads import set_threads
+
+    resolved = resolve(config)
+    state = directory.state(resolved)
+    if not in_sweep:
+        print(command, flush=True)
+        if state == "finished":
+            print("finished before; fresh=true does it again")
+    set_threads(resolved.settings.threads, parallel)
+    # Bars of runs at the same time would overwrite one another.
+    run(resolved, directory, command, Progress() if parallel > 1 else TerminalProgress(PATIENCE))
+    if not in_sweep:
+        show(directory.path)
 
 
-def parallel_jobs(hydra: Any) -> int:
-    """How many jobs of this sweep run at once on this machine."""
-    if (
-        hydra.mode is None
-        or hydra.mode.name != "MULTIRUN"
-        or "joblib" not in str(hydra.launcher.get("_target_"))
-    ):
+def show(folder: Path) -> None:
+    """A finished run's table of models and the path of its report, to stdout."""
+    from rich.console import Console
+    from rich.measure import Measurement
+
+    from mtbkd.report.tables import terminal_table
+
+    console = Console()
+    table = terminal_table(json.loads((folder / "metrics.json").read_text()))
+    # A narrow terminal folds lines; rich would cut numbers and names.
+    wide = Measurement.get(console, console.options.update(max_width=1000), table).maximum
+    console.width = max(console.width, wide)
+    console.print(table)
+    print(f"report: {folder / 'report.html'}")
+
+
+def documents_of(config: "DictConfig", hydra: Any) -> dict[str, str]:
+    """What Hydra would keep of a run, and before any check: `hydra.output_subdir` is null, we write it."""
+    return {
+        ".hydra/config.yaml": OmegaConf.to_yaml(config),
+        ".hydra/hydra.yaml": OmegaConf.to_yaml({"hydra": hydra}),
+        ".hydra/overrides.yaml": OmegaConf.to_yaml(hydra.overrides.task),
+    }
+
+
+def remove_empty(folders: tuple[Path, ...]) -> None:
+    """Remove the folders, given from the inside out, as far as they are empty."""
+    for folder in folders:
+        if not folder.is_dir() or any(folder.iterdir()):
+            return
+        folder.rmdir()
+
+
+def parallel_runs(hydra: Any) -> int:
+    """How many runs of this sweep there are at once on this machine."""
+    if hydra.mode.name != "MULTIRUN" or "joblib" not in str(hydra.launcher.get("_target_")):
         return 1
     jobs = int(hydra.launcher.get("n_jobs") or 1)
-    return jobs if jobs > 0 else os.cpu_count() or 1
+    return jobs if jobs > 0 else max(1, (os.cpu_count() or 1) + 1 + jobs)
 
 
-def set_threads(threads: str, jobs: int) -> None:
-    """Torch's threads: as told; or what OMP_NUM_THREADS says; or the cores shared among parallel jobs."""
-    import torch
+def end_sweep(folder: Path) -> int:
+    """Compare the sweep's runs, and give its exit code."""
+    from mtbkd.comparison import compare
 
-    if threads != "auto":
-        torch.set_num_threads(int(threads))
-    elif "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(max(1, available_cores() // jobs))
-
-
-def available_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def explain(error: Exception) -> str:
-    """Hydra's composition errors in one line, with the nearest valid word."""
-    import re
-
-    text = str(error)
-    first = text.strip().splitlines()[0] if text.strip() else type(error).__name__
-    missing = re.search(r"Could not find '([^/']+)/([^']+)'", text)
-    if missing:
-        group, choice = missing.groups()
-        folder = conf_folder() / group
-        options = [path.stem for path in folder.glob("*.yaml")]
-        if options:
-            return f"{group}={choice}: unknown choice; {nearest(choice, options)}"
-    override = re.search(r"Could not override '([^']+)'", text)
-    if override:
-        key = override.group(1)
-        return f"{key}: unknown key; {nearest_key(key)}"
-    group_missing = re.search(
-        r"In '[^']*': Could not find '([^']+)'|No match in the defaults list. *for '([^']+)'", text
-    )
-    if group_missing or "Could not override" in text:
-        return first
-    return first
+    told = sweep.outcomes(folder)
+    try:
+        table = compare([folder], [outcome for outcome in told if outcome.state == "bad input"])
+    except InputError:  # not one run began
+        return 1
+    table.to_csv(folder / "comparison.csv", index=False)
+    sweep.clear(folder)
+    counts = ", ".join(f"{count} {state}" for state, count in table["state"].value_counts().items())
+    print(f"{len(table)} runs: {counts}\ncomparison: {folder / 'comparison.csv'}")
+    return sweep.exit_code([outcome.state for outcome in told])
 
 
-def nearest_key(key: str) -> str:
-    """The valid setting nearest to a dotted key, in the default composition."""
-    from hydra import compose, initialize_config_dir
-    from omegaconf import OmegaConf
-
-    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
-        whole = OmegaConf.to_container(compose("config"), throw_on_missing=False)
-    group, _, rest = key.partition(".")
-    assert isinstance(whole, dict)
-    if rest and group in whole and isinstance(whole[group], dict):
-        names = [f"{group}.{name}" for name in whole[group]]
-        return nearest(key, names)
-    return nearest(key, [str(name) for name in whole])
+def refuse(message: str) -> NoReturn:
+    """Tell of bad input in one line, and exit."""
+    print(f"mtbkd: {message}", file=sys.stderr)
+    sys.exit(2)
 
 
-def main() -> None:
+def main() -> NoReturn:
     """Entry point of the `mtbkd` command."""
-    os.environ.setdefault("HYDRA_FULL_ERROR", "1")
-    import hydra
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
+    from mtbkd.composition_errors import explain
+
+    if sys.argv[1:] == ["--version"]:
+        print(f"mtbkd {__version__}")
+        sys.exit(0)
+    OUTCOMES.clear()
+    Launch.new_folders, Launch.sweep = (), None
+    crashed = False
     try:
-        hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="config")(job)()
-    except (HydraException, OmegaConfBaseException) as error:
-        print(f"mtbkd: {explain(error)}", file=sys.stderr)
-        sys.exit(2)
+        compose_and_run()
     except KeyboardInterrupt:
         print("mtbkd: stopped; the same command in the same folder goes on", file=sys.stderr)
         sys.exit(1)
-    if "bad input" in OUTCOMES:
-        sys.exit(2 if len(set(OUTCOMES)) == 1 else 1)
-    sys.exit(0 if all(outcome == "finished" for outcome in OUTCOMES) else 1)
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
+        # Jobs raise nothing, so this is about the command's own words.
+        refuse(explain(error, conf_folder()))
+    except OSError as error:
+        refuse(f"cannot use '{error.filename}' for the run ({error.strerror}); choose another hydra.run.dir")
+    except Exception:  # a parallel run's process died: what the others did is still compared
+        if Launch.sweep is None:
+            raise
+        traceback.print_exc()
+        crashed = True
+    if Launch.sweep is None:
+        sys.exit(sweep.exit_code([outcome.state for outcome in OUTCOMES]))
+    code = end_sweep(Launch.sweep)
+    sys.exit(1 if crashed else code)
 
 
-if __name__ == "__main__":
-    main()
+def compose_and_run() -> None:
+    """Hand over to Hydra, whose errors are raised here rather than printed."""
+    import hydra
+
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="config")(job)()

@@ -3,6 +3,8 @@
 import dataclasses
 import hashlib
 import json
+import types
+import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +20,7 @@ from mtbkd.teachers import TeachersConfig
 # Groups whose method's name chooses a module; the others have one configuration.
 METHOD_GROUPS = ("data", "weighting", "temperature", "prior", "student", "inference", "report")
 # Settings that do not change what a run computes, and so are no part of its identity.
-INCIDENTAL = ("fresh", "threads")
+INCIDENTAL = ("fresh", "threads", "teachers.cache")
 
 
 @dataclass(frozen=True)
@@ -42,10 +44,14 @@ class Settings:
 
     def __post_init__(self) -> None:
         require_choice("compile", self.compile, ("auto", "always", "never"))
-        if self.seed < 0:
-            raise InputError(f"seed is {self.seed}; it must be 0 or more")
-        if self.threads != "auto" and not (self.threads.isdigit() and int(self.threads) > 0):
+        if not 0 <= self.seed < 2**32:
+            raise InputError(f"seed is {self.seed}; it must lie between 0 and {2**32 - 1}")
+        if self.threads != "auto" and not (self.threads.isdecimal() and int(self.threads) > 0):
             raise InputError(f"threads is {self.threads}; write a number of at least 1, or auto")
+
+
+FIXED_GROUPS = {"teachers": TeachersConfig, "baseline": BaselineConfig}
+SETTINGS = tuple(f.name for f in dataclasses.fields(Settings))
 
 
 @dataclass(frozen=True)
@@ -67,54 +73,116 @@ class RunConfig:
 
     @property
     def hash(self) -> str:
-        """Identity of what the run computes."""
-        return hash_of(self.resolved)
-
-
-def hash_of(resolved: Mapping[str, Any]) -> str:
-    """Hash of a resolved configuration less what does not change the result."""
-    kept = {key: value for key, value in resolved.items() if key not in INCIDENTAL}
-    return hashlib.sha256(json.dumps(kept, sort_keys=True, default=str).encode()).hexdigest()
+        """Identity of what the run computes: hash of the configuration less what is incidental."""
+        kept = {key: value for key, value in flatten(self.resolved).items() if key not in INCIDENTAL}
+        return hashlib.sha256(json.dumps(kept, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def resolve(config: DictConfig) -> RunConfig:
     """Type and check every choice; raises `InputError` naming key, value and the nearest valid one."""
-    try:
-        plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-    except MissingMandatoryValue as error:
-        raise InputError(f"{error.full_key} must be given: write {error.full_key}=VALUE") from error
-    assert isinstance(plain, dict)
-    resolved = {str(key): value for key, value in plain.items() if key != "hydra"}
+    resolved = plain(config)
+    known = (*METHOD_GROUPS, *FIXED_GROUPS, *SETTINGS)
+    for key in resolved:
+        if key not in known:
+            raise InputError(f"{key}: unknown key; {nearest(key, known)}")
     chosen: dict[str, Any] = {}
     methods: dict[str, str] = {}
     for group in METHOD_GROUPS:
-        node = dict(resolved[group])
+        node = group_of(resolved, group)
         methods[group] = str(node.get("name"))
         wanted = registry.config_class(registry.find(group, methods[group]))
         assert wanted is not None
         chosen[group] = typed(group, wanted, node)
-    for group, fixed in (("teachers", TeachersConfig), ("baseline", BaselineConfig)):
-        chosen[group] = typed(group, fixed, dict(resolved[group]))
-    top = {f.name: resolved[f.name] for f in dataclasses.fields(Settings)}
-    settings = typed("", Settings, top)
+    for group, wanted in FIXED_GROUPS.items():
+        chosen[group] = typed(group, wanted, group_of(resolved, group))
+    settings = typed("", Settings, {key: resolved[key] for key in SETTINGS if key in resolved})
     return RunConfig(**chosen, settings=settings, methods=methods, resolved=resolved)
 
 
-def typed(group: str, wanted: type[Any], values: Mapping[str, Any]) -> Any:
-    """An instance of the dataclass `wanted` from plain values, with types checked by OmegaConf."""
-    fields = [f.name for f in dataclasses.fields(wanted)]
-    given = {key: value for key, value in values.items() if key != "name" or "name" in fields}
-    where = f"{group}." if group else ""
-    for key in given:
-        if key not in fields:
-            raise InputError(f"{where}{key}: unknown key of {wanted.__name__}; {nearest(key, fields)}")
+def plain(config: DictConfig) -> dict[str, Any]:
+    """The configuration as plain data, interpolations resolved; raises `InputError` for a value that is missing."""
     try:
-        return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(wanted), given))
-    except ConfigKeyError as error:
-        raise InputError(
-            f"{where}{error.full_key}: unknown key; {nearest(error.full_key, fields)}"
-        ) from error
+        content = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except MissingMandatoryValue as error:
+        raise InputError(f"{error.full_key} must be given: write {error.full_key}=VALUE") from error
     except OmegaConfBaseException as error:
-        key = error.full_key or ""
-        meaning = " ".join((wanted.__doc__ or "").split())
-        raise InputError(f"{where}{key}: {str(error).splitlines()[0]} ({meaning})") from error
+        raise InputError(f"{error.full_key}: {str(error).splitlines()[0]}; write a value") from error
+    assert isinstance(content, dict)
+    return {str(key): value for key, value in content.items()}
+
+
+def group_of(resolved: Mapping[str, Any], group: str) -> dict[str, Any]:
+    """The settings of a group; raises `InputError` where it has none."""
+    node = resolved.get(group)
+    if not isinstance(node, dict):
+        methods = registry.names(group) if group in METHOD_GROUPS else ()
+        raise InputError(
+            f"{group} is {node}; choose one by {group}=NAME{': ' * bool(methods)}{', '.join(methods)}"
+        )
+    return node
+
+
+def typed(group: str, wanted: type[Any], values: Mapping[str, Any]) -> Any:
+    """An instance of the dataclass `wanted` from plain values, each of its field's type.
+
+    Raises `InputError` for unknown keys, for values of another type, and for what the dataclass refuses.
+    """
+    kinds = typing.get_type_hints(wanted)
+    given = {key: value for key, value in values.items() if key != "name" or "name" in kinds}
+    where = f"{group}." if group else ""
+    merged = OmegaConf.structured(wanted)
+    for key, value in given.items():
+        if key not in kinds:
+            raise InputError(f"{where}{key}: unknown key; {nearest(key, kinds)}")
+        try:
+            merged = OmegaConf.merge(merged, {key: value})
+        except (ConfigKeyError, OmegaConfBaseException) as error:
+            raise InputError(f"{where}{key} is {shown(value)}; it must be {described(kinds[key])}") from error
+    try:
+        return OmegaConf.to_object(merged)
+    except InputError as error:
+        told = str(error)
+        if not group or told.startswith(where):
+            raise
+        starts_with_key = any(told.startswith(f"{key} ") or told.startswith(f"{key}:") for key in kinds)
+        raise InputError(f"{where}{told}" if starts_with_key else f"{group}: {told}") from error
+
+
+def shown(value: object) -> str:
+    """A value as a user would write it."""
+    return f"'{value}'" if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def described(kind: Any) -> str:
+    """A field's type in words."""
+    simple = {int: "a whole number", float: "a number", bool: "true or false", str: "text", Any: "anything"}
+    if kind in simple:
+        return simple[kind]
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (typing.Union, types.UnionType):
+        one_of = [described(a) for a in arguments if a is not types.NoneType]
+        return " or ".join(one_of) + (" or null" if types.NoneType in arguments else "")
+    if origin is list:
+        each = {int: "whole numbers, as [32,16]", float: "numbers, as [0,0.5]", str: "texts, as [a,b]"}
+        return f"a list of {each.get(arguments[0], 'values, as [a,b]')}"
+    return "a mapping, as {key: value}" if origin is dict else str(kind)
+
+
+def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """Dotted keys in which two configurations differ, incidental ones aside."""
+    a, b = flatten(one), flatten(other)
+    absent = object()
+    return [
+        key for key in sorted({*a, *b}) if key not in INCIDENTAL and a.get(key, absent) != b.get(key, absent)
+    ]
+
+
+def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one, with dotted keys."""
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, Mapping) and value:
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat

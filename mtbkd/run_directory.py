@@ -1,118 +1,160 @@
 """The folder of one run: what it is of, how far it got, and what it left.
 
-    run.json  metrics.json  predictions.npz  posterior/  inference_data.nc  report.html  run.log  stages/
+    run.json  .hydra/  metrics.json  predictions.npz  posterior/  inference_data.nc  report.html  run.log  stages/
 
-Truth is run.json: the resolved configuration, its hash and the run's state. Hydra writes .hydra/ anew before our code
-runs, so that one proves nothing.
+Truth is run.json: the resolved configuration, its hash, what the run was made from, and its state.
 """
 
 import json
 import os
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from mtbkd.configuration import RunConfig, hash_of
+from mtbkd.configuration import RunConfig, differing
 from mtbkd.errors import InputError
+
+State = Literal["new", "continued", "finished"]
+RESULTS = ("metrics.json", "predictions.npz", "inference_data.nc", "report.html", "posterior", "stages")
+OWN = (*RESULTS, "run.json", "run.log", ".hydra")
+LOCK = ".lock"
 
 
 @dataclass(frozen=True)
 class RunDirectory:
-    """One run's folder; `begin` before any work, `finish` or `fail` after."""
+    """One run's folder; `state` before any work, then `begin`, and `finish` or `fail`.
+
+    documents: texts by relative path, laid beside run.json when the run begins
+    """
 
     path: Path
+    documents: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def record(self) -> dict[str, Any] | None:
         """What run.json says, None where there is none."""
-        try:
-            stored: dict[str, Any] = json.loads((self.path / "run.json").read_text())
-        except FileNotFoundError:
-            return None
-        except json.JSONDecodeError as error:
-            raise InputError(
-                f"'{self.path / 'run.json'}' is damaged ({error}); remove the folder, or choose another hydra.run.dir"
-            ) from error
-        return stored
+        return read_record(self.path)
 
     @property
     def stages(self) -> Path:
         """Where what is already fitted lies until the run is finished."""
         return self.path / "stages"
 
-    def begin(self, config: RunConfig, command: str) -> str:
-        """Claim the folder: 'new', 'continued', or 'finished' (nothing is to be done).
+    def state(self, config: RunConfig) -> State:
+        """What a run of this configuration finds here; nothing is written.
 
         Raises `InputError` where the folder holds a run of another configuration, naming the keys that differ.
         """
         stored = self.record
-        if stored is not None and not config.settings.fresh:
-            if stored["hash"] != config.hash:
-                keys = differing(stored["config"], config.resolved)
+        if stored is None or config.settings.fresh:
+            return "new"
+        if stored["hash"] != config.hash:
+            keys = differing(stored["config"], config.resolved)
+            raise InputError(
+                f"'{self.path}' holds a run of another configuration; differing: {', '.join(keys)}. "
+                "Choose another hydra.run.dir, or start over with fresh=true"
+            )
+        return "finished" if stored["state"] == "finished" else "continued"
+
+    def begin(self, config: RunConfig, command: str, inputs: Mapping[str, str]) -> None:
+        """Claim the folder for a run made from `inputs`, hashes by name; what another run left is removed.
+
+        Raises `InputError` where an unfinished run was made from others.
+        """
+        stored = self.record
+        if self.state(config) == "continued":
+            assert stored is not None
+            changed = differing(stored.get("inputs", {}), dict(inputs))
+            if changed:
                 raise InputError(
-                    f"'{self.path}' holds a run of another configuration; differing: {', '.join(keys)}. "
-                    "Choose another hydra.run.dir, or start over with fresh=true"
+                    f"'{self.path}' holds an unfinished run made from other inputs; changed since: "
+                    f"{', '.join(changed)}. Start over with fresh=true, or choose another hydra.run.dir"
                 )
-            if stored["state"] == "finished":
-                return "finished"
-        if stored is not None and config.settings.fresh:
-            self.clear()
-        self.path.mkdir(parents=True, exist_ok=True)
-        state = "new" if stored is None or config.settings.fresh else "continued"
-        self.write({"state": "running", "hash": config.hash, "command": command, "config": config.resolved})
-        return state
+        else:
+            self.remove(OWN)
+        for name, text in self.documents.items():
+            (self.path / name).parent.mkdir(parents=True, exist_ok=True)
+            (self.path / name).write_text(text)
+        self.write("running", config.hash, config.resolved, command, inputs=dict(inputs))
 
     def finish(self) -> None:
         """Say that everything is there; what was kept only to go on from is removed."""
-        shutil.rmtree(self.stages, ignore_errors=True)
-        self.write({**(self.record or {}), "state": "finished"})
+        write_json(self.path / "run.json", {**(self.record or {}), "state": "finished"})
+        self.remove(("stages",))
 
-    def fail(self, config: Mapping[str, Any], command: str, kind: str, message: str) -> None:
-        """Keep the error; a folder of another run is left as it is."""
-        stored = self.record
-        if stored is not None and stored["hash"] != hash_of(config):
-            return
-        if kind == "bad input" and stored is None:
-            return
-        self.write(
-            {
-                "state": "failed",
-                "hash": hash_of(config),
-                "command": command,
-                "config": dict(config),
-                "error": {"kind": kind, "message": message},
-            }
-        )
+    def fail(self, config: RunConfig, command: str, error: str, trace: str) -> None:
+        """Keep the error in run.json and its traceback in run.log; what is fitted stays."""
+        stored = self.record or {}
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / "run.log").open("a", encoding="utf-8") as file:
+            file.write(trace)
+        inputs = {"inputs": stored["inputs"]} if "inputs" in stored else {}
+        self.write("failed", config.hash, config.resolved, command, error=error, **inputs)
 
-    def clear(self) -> None:
-        """Remove what an earlier run left."""
-        for name in ("metrics.json", "predictions.npz", "inference_data.nc", "report.html"):
-            (self.path / name).unlink(missing_ok=True)
-        shutil.rmtree(self.path / "posterior", ignore_errors=True)
-        shutil.rmtree(self.stages, ignore_errors=True)
+    def discard(self) -> None:
+        """Leave nothing of a run that its input forbade, unless something is fitted already."""
+        if not self.stages.exists():
+            self.remove((*OWN, LOCK))
 
-    def write(self, record: Mapping[str, Any]) -> None:
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes out; raises `InputError` where one is at work here."""
+        from filelock import FileLock, Timeout
+
+        self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(self.path / LOCK, timeout=0):
+                yield
+        except Timeout as error:
+            raise InputError(
+                f"another process is at work in '{self.path}'; wait for it, or choose another hydra.run.dir"
+            ) from error
+
+    def remove(self, names: tuple[str, ...]) -> None:
+        """Remove files and folders of ours."""
+        for name in names:
+            path = self.path / name
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+
+    def write(
+        self, state: str, identity: str, config: Mapping[str, Any], command: str, **more: object
+    ) -> None:
         """Replace run.json whole."""
-        write_json(self.path / "run.json", {"format": 1, **record})
+        record = {
+            "format": 1,
+            "state": state,
+            "hash": identity,
+            "command": command,
+            "config": config,
+            **more,
+        }
+        write_json(self.path / "run.json", record)
+
+
+def read_record(folder: Path) -> dict[str, Any] | None:
+    """What a folder's run.json says, None where there is none; raises `InputError` for a damaged one."""
+    path = folder / "run.json"
+    try:
+        stored: dict[str, Any] = json.loads(path.read_text())
+        if not {"state", "hash", "config"} <= stored.keys():
+            raise ValueError("state, hash or config is missing")
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise InputError(
+            f"'{path}' is damaged ({error}); remove the folder, or choose another hydra.run.dir"
+        ) from error
+    return stored
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write JSON whole or not at all; NaN is refused."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}-{os.getpid()}")
     temporary.write_text(json.dumps(content, indent=1, allow_nan=False, default=str))
     temporary.replace(path)
-
-
-def differing(one: Mapping[str, Any], other: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """Dotted keys in which two configurations differ."""
-    keys: list[str] = []
-    for key in sorted({*one, *other}):
-        a, b = one.get(key), other.get(key)
-        if isinstance(a, dict) and isinstance(b, dict):
-            keys += differing(a, b, f"{prefix}{key}.")
-        elif a != b and f"{prefix}{key}" not in ("fresh", "threads"):
-            keys.append(f"{prefix}{key}")
-    return keys

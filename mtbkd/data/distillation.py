@@ -54,7 +54,7 @@ class DistillationData:
         from richer labelled data than the student
     validation: labelled rows that nothing is fitted to: calibration of teachers, every choice
     test: labelled rows for the report, nothing is ever chosen on them
-    ood: out-of-distribution inputs, or None; their `y` is not used
+    ood: out-of-distribution inputs, or None; their `y` is not used; ood_name: what they are, in words
     class_names: K names
     kind: what an input is, for the default network and for the report
     supplied: predictions that came with the data, `{teacher: {split: logits [n, K] or [S, n, K]}}`
@@ -67,6 +67,7 @@ class DistillationData:
     class_names: tuple[str, ...]
     teacher_y: Tensor
     ood: Rows | None = None
+    ood_name: str = "rows marked ood in the data"
     kind: Literal["vector", "image", "sequence"] = "vector"
     supplied: dict[str, dict[str, Tensor]] = field(default_factory=dict)
 

@@ -10,6 +10,7 @@ from mtbkd.data.distillation import check_labels
 from mtbkd.errors import InputError
 from mtbkd.evaluation import calibration, selective
 from mtbkd.prediction import Prediction
+from mtbkd.prediction_summary import PredictionSummary
 
 # How far a row may be from summing to 1: half precision rounds by as much.
 SUM_TOLERANCE = 5e-3
@@ -35,10 +36,10 @@ class Scores(dict[str, float | int | None]):
         return "\n".join(f"{name:<{width}}  {_shown(value):>8}" for name, value in self.items())
 
 
-def evaluate(predicted: Prediction | Tensor, y: Tensor, seed: int = 0) -> Scores:
+def evaluate(predicted: Prediction | PredictionSummary | Tensor, y: Tensor, seed: int = 0) -> Scores:
     """Score class probabilities against labels.
 
-    predicted: a Prediction, or probabilities `[N, K]`, or draws of them `[S, N, K]`
+    predicted: a Prediction, or its summary, or probabilities `[N, K]`, or draws of them `[S, N, K]`
     y: `[N]` class indices; rows with -1 are ignored
     seed: of the bootstrap and of the simulated calibration band
     raises: InputError for no labelled row, shapes that do not fit, labels outside -1..K-1, rows that are not
@@ -46,7 +47,7 @@ def evaluate(predicted: Prediction | Tensor, y: Tensor, seed: int = 0) -> Scores
     """
     prediction, labels = _checked(predicted, y)
     rng = np.random.default_rng(seed)
-    rows = (labels >= 0).nonzero().flatten().to(prediction.probs.device)
+    rows = (labels >= 0).nonzero().flatten().to(prediction.mean.device)
     probs = prediction.mean[rows].double().cpu().numpy()
     truth = labels[labels >= 0].numpy()
     confidence, correct = probs.max(1), probs.argmax(1) == truth
@@ -78,14 +79,17 @@ def evaluate(predicted: Prediction | Tensor, y: Tensor, seed: int = 0) -> Scores
     )
 
 
-def _checked(predicted: Prediction | Tensor, y: Tensor) -> tuple[Prediction, Tensor]:
-    if isinstance(predicted, Prediction):
+def _checked(
+    predicted: Prediction | PredictionSummary | Tensor, y: Tensor
+) -> tuple[Prediction | PredictionSummary, Tensor]:
+    prediction: Prediction | PredictionSummary
+    if isinstance(predicted, Prediction | PredictionSummary):
         prediction = predicted
     else:
         draws = torch.as_tensor(predicted).detach()
         prediction = Prediction(draws[None] if draws.dim() == 2 else draws)
     labels = torch.as_tensor(y).detach().cpu().long()
-    n, k = prediction.probs.shape[1:]
+    n, k = prediction.mean.shape
     if labels.shape != (n,):
         raise InputError(f"evaluate: labels of shape {list(labels.shape)} for {n} inputs; give [{n}]")
     check_labels("evaluate", labels, k)
@@ -97,10 +101,9 @@ def _checked(predicted: Prediction | Tensor, y: Tensor) -> tuple[Prediction, Ten
         row = int(bad.nonzero()[0])
         value = float(prediction.mean[row].sum())
         raise InputError(f"evaluate: row {row} sums to {value:.4g}, not 1; give probabilities, not logits")
-    if float(prediction.probs.min()) < 0:
-        raise InputError(
-            f"evaluate: a probability is {float(prediction.probs.min()):.4g}; apply softmax first"
-        )
+    lowest = float((prediction.probs if isinstance(prediction, Prediction) else prediction.mean).min())
+    if lowest < 0:
+        raise InputError(f"evaluate: a probability is {lowest:.4g}; apply softmax first")
     return prediction, labels
 
 

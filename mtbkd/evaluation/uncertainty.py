@@ -5,6 +5,7 @@ from numpy.typing import ArrayLike
 
 from mtbkd.errors import InputError
 from mtbkd.prediction import Prediction
+from mtbkd.prediction_summary import PredictionSummary
 
 DetectionScores = dict[str, float]
 
@@ -33,7 +34,9 @@ def detection_scores(inside: ArrayLike, outside: ArrayLike) -> DetectionScores:
     }
 
 
-def ood_scores(inside: Prediction, outside: Prediction) -> dict[str, DetectionScores | None]:
+def ood_scores(
+    inside: Prediction | PredictionSummary, outside: Prediction | PredictionSummary
+) -> dict[str, DetectionScores | None]:
     """Detection of out-of-distribution inputs by total and by epistemic uncertainty.
 
     returns: {"total": {auroc, aupr, fpr95}, "epistemic": the same, or None where a prediction has one draw}

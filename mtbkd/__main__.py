@@ -1,0 +1,5 @@
+"""`python -m mtbkd` is `mtbkd`."""
+
+from mtbkd.cli import main
+
+main()

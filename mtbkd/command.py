@@ -1,0 +1,67 @@
+"""Words of the command line: the command that continues a run, and the folder a sweep gives each of its runs."""
+
+import hashlib
+import re
+import shlex
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+# What Hydra was told about where and how to run is no part of the command that continues one run.
+OF_THE_LAUNCH = re.compile(r"\+*hydra(\.mode|\.run\.dir|\.sweep|[/.]launcher|[/.]sweeper)\b")
+# A sweep keeps its launcher and sweeper.
+OF_THE_PLACE = re.compile(r"\+*hydra(\.mode|\.run\.dir|\.sweep\.dir)\b")
+# Settings that do not change what a run computes have no place in its folder's name.
+UNNAMED = re.compile(r"(fresh|threads|teachers\.cache)=")
+LONGEST = 150
+
+
+def continuing(hydra: Any, folder: Path) -> str:
+    """The command that goes on with this run, for a shell.
+
+    hydra: Hydra's own configuration; folder: the run's
+    """
+    kept = [word for word in hydra.overrides.hydra if not OF_THE_LAUNCH.match(word)]
+    return _command(hydra, [], [*hydra.overrides.task, *kept], "hydra.run.dir", folder)
+
+
+def continuing_sweep(hydra: Any, folder: Path) -> str:
+    """The command that goes on with this sweep, for a shell."""
+    kept = [word for word in hydra.overrides.hydra if not OF_THE_PLACE.match(word)]
+    return _command(hydra, ["-m"], [*hydra.overrides.task, *kept], "hydra.sweep.dir", folder)
+
+
+def _command(hydra: Any, flags: list[str], overrides: Sequence[str], key: str, folder: Path) -> str:
+    name = hydra.job.config_name
+    flags = [*flags, *(["--config-name", name] if name != "config" else [])]
+    for source in hydra.runtime.config_sources:
+        if source.provider == "command-line":
+            flags += ["--config-dir", source.path]
+    # fresh=true starts over: to go on it must not be said again.
+    kept = [word for word in overrides if not word.startswith("fresh=")]
+    return shlex.join(["mtbkd", *flags, *kept, f"{key}={quoted(str(folder))}"])
+
+
+def quoted(value: str) -> str:
+    """A text as Hydra's grammar reads it back: in quotes where it has characters that mean something."""
+    if re.fullmatch(r"[A-Za-z0-9_./+-]+", value):
+        return value
+    # Backslashes count only before a quote.
+    escaped = re.sub(r"(\\*)('|$)", lambda m: m[1] * 2 + ("\\'" if m[2] else ""), value)
+    return f"'{escaped}'"
+
+
+def run_name(overrides: Iterable[str]) -> str:
+    """The folder of one run of a sweep, named by its overrides.
+
+    Paths are told by their last part, and what no folder can be called is replaced; then a hash keeps names apart.
+    """
+    kept = sorted(word for word in overrides if not UNNAMED.match(word))
+    if not kept:
+        return "defaults"
+    full = ",".join(kept)
+    told = ",".join(re.sub(r"=.*/", "=", word) for word in kept)
+    told = re.sub(r"[^\w.,=+~\[\]-]", "_", told)[:LONGEST]
+    if told == full:
+        return full
+    return f"{told}-{hashlib.sha256(full.encode()).hexdigest()[:8]}"

@@ -1,0 +1,73 @@
+"""What Hydra refuses, told in one line with the nearest valid word."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mtbkd.errors import nearest
+
+
+def explain(error: Exception, conf: Path) -> str:
+    """One line for people about an error of composition.
+
+    conf: the folder of configuration files, for what would have been valid
+    """
+    text = str(error).strip() or type(error).__name__
+    first = text.splitlines()[0]
+    if missing := re.search(
+        r"Could not find '([^']+)/([^'/]+)'(?:.*?Available options[^\n]*\n((?:\t.*\n?)+))?", text, re.S
+    ):
+        group, choice, listed = missing.groups()
+        options = (listed or "").split() or [path.stem for path in (conf / group).glob("*.yaml")]
+        return f"{group}={choice}: unknown choice; {nearest(choice, options)}"
+    if unknown := re.search(r"Could not override '([^']+)'", text):
+        return unknown_key(unknown.group(1), conf)
+    if "missing EQUAL" in text and (word := re.search(r"Error parsing override '(.*)'", first)):
+        return f"{word.group(1)}: not a setting; write KEY=VALUE, as in seed=1"
+    if ambiguous := re.search(r"Ambiguous value for argument '(.*)'", first):
+        return f"{ambiguous.group(1)}: several values; add -m to sweep over them, or write a list as [a,b]"
+    if type(error).__name__ in ("OverrideParseException", "LexerNoViableAltException"):
+        return f"{first}; write KEY=VALUE, and quote special characters, as in \"data.path='a b.csv'\""
+    if "Config group override must be" in text:
+        return "a group was given no name; choose one by GROUP=NAME, as in prior=dirichlet_mixture"
+    return first
+
+
+def unknown_key(key: str, conf: Path) -> str:
+    """What to say of a key that no file has: the nearest one in the default composition."""
+    default = composed(conf)
+    group, _, rest = key.partition(".")
+    if group == "hydra":
+        return f"{key}: unknown key of Hydra; mtbkd --hydra-help lists them"
+    inner = default.get(group)
+    if rest and isinstance(inner, Mapping):
+        names = sorted({f"{group}.{name}" for name in keys_below(inner)})
+        return f"{key}: unknown key of {group}={inner.get('name')}; {nearest(key, names)}"
+    return f"{key}: unknown key; {nearest(key, [*default, *groups(conf)])}"
+
+
+def composed(conf: Path) -> Mapping[str, Any]:
+    """The default composition as plain data."""
+    from hydra import compose, initialize_config_dir
+    from omegaconf import OmegaConf
+
+    with initialize_config_dir(str(conf), version_base="1.3"):
+        whole = OmegaConf.to_container(compose("config"), throw_on_missing=False)
+    assert isinstance(whole, dict)
+    return {str(key): value for key, value in whole.items()}
+
+
+def groups(conf: Path) -> list[str]:
+    """The configuration groups."""
+    return sorted(path.name for path in conf.iterdir() if path.is_dir())
+
+
+def keys_below(config: Mapping[Any, Any], prefix: str = "") -> list[str]:
+    """Dotted keys of nested mappings, inner ones included."""
+    found: list[str] = []
+    for key, value in config.items():
+        found.append(f"{prefix}{key}")
+        if isinstance(value, Mapping):
+            found += keys_below(value, f"{prefix}{key}.")
+    return found

@@ -1,0 +1,93 @@
+"""What there is before any student: data, what the teachers say of each split, and the prior that they make.
+
+`prepare` finds every mistake that can be found without training; `ask` may train teachers, and takes long.
+"""
+
+import logging
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from mtbkd import registry
+from mtbkd.configuration import RunConfig
+from mtbkd.data.distillation import DistillationData
+from mtbkd.fitting import pick_device
+from mtbkd.priors.prior import TeacherPrior
+from mtbkd.progress import Progress
+from mtbkd.students.skeleton import check_output
+from mtbkd.students.student import Student
+from mtbkd.students.weight_prior import NormalWeights
+from mtbkd.teachers import BankCache, Teacher, TeacherBank, ask_all, build_teachers
+from mtbkd.teachers.fingerprint import fingerprint
+from mtbkd.temperature import temperatures
+from mtbkd.weighting import weigh
+
+log = logging.getLogger("mtbkd")
+
+
+@dataclass(frozen=True)
+class Ingredients:
+    """Data and teachers that fit together with the configured student; nothing is trained."""
+
+    data: DistillationData
+    teachers: tuple[Teacher, ...]
+    cache: BankCache
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """Hashes of what a run is made from, by what it is: a run goes on only from the same."""
+        data = self.data
+        splits = {
+            f"data, {name}": fingerprint(x=rows.hash, y=rows.y, ids=rows.ids)
+            for name, rows in data.splits.items()
+        }
+        return splits | {f"teacher '{teacher.name}'": teacher.fingerprint for teacher in self.teachers}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """All that a student is fitted to and judged by.
+
+    banks: by split, of the splits that every teacher covers; missing: why the others have none
+    weights: `[N, M]`
+    """
+
+    data: DistillationData
+    banks: dict[str, TeacherBank]
+    missing: dict[str, str]
+    weights: Tensor
+    prior: TeacherPrior
+
+
+def prepare(config: RunConfig) -> Ingredients:
+    """Load the data, state the teachers, and check that the student fits; raises `InputError` otherwise."""
+    pick_device(config.settings.device)
+    seed = config.settings.seed
+    data = registry.find("data", config.methods["data"]).load(config.data, seed)
+    teachers = build_teachers(config.teachers, data, seed)
+    check_output(make_student(config, data).skeleton, data.pool.x, data.num_classes)
+    return Ingredients(data, tuple(teachers), BankCache(config.teachers.cache))
+
+
+def ask(config: RunConfig, ingredients: Ingredients, progress: Progress) -> Problem:
+    """Ask the teachers, training those that need it, weight them, and make the prior."""
+    data = ingredients.data
+    banks, missing = ask_all(ingredients.teachers, data.splits, ingredients.cache, progress)
+    for reason in missing.values():
+        log.info(reason)
+    tau = temperatures(config.temperature, banks["pool"], banks.get("validation"), data.validation.y)
+    banks = {split: bank.tempered(tau) for split, bank in banks.items()}
+    weights = weigh(config.weighting, banks["pool"], data.pool.y)
+    prior = registry.find("prior", config.methods["prior"]).build(config.prior, banks["pool"], weights)
+    return Problem(data, banks, missing, weights, prior)
+
+
+def make_student(config: RunConfig, data: DistillationData, prior: TeacherPrior | None = None) -> Student:
+    """The configured student; without a prior the same one with labels only."""
+    choice = config.student
+    network = registry.find("student", config.methods["student"]).build(
+        choice, data.input_shape, data.num_classes
+    )
+    weight_prior = NormalWeights(choice.prior_scale, choice.prior_kind)
+    strength = config.prior.strength if prior is not None else 0.0
+    return Student(network, prior, strength=strength, weight_prior=weight_prior, bayesian=choice.bayesian)

@@ -1,0 +1,112 @@
+"""metrics.json: every model's scores and costs, in one shape; None where undefined, never NaN."""
+
+import math
+import platform
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib.metadata import version
+from statistics import median
+from typing import Any
+
+from torch import Tensor
+
+from mtbkd.evaluation.scores import evaluate
+from mtbkd.evaluation.uncertainty import ood_scores
+from mtbkd.posterior import Posterior
+from mtbkd.prediction import Prediction
+from mtbkd.prediction_summary import PredictionSummary
+from mtbkd.problem import Problem
+from mtbkd.summary.findings import Findings, Models
+from mtbkd.teachers.bank import TeacherCost
+
+Metrics = dict[str, Any]
+SCORES = ("accuracy", "nll", "brier", "ece")
+COSTS = ("parameters", "stored_bytes", "latency_ms")
+PACKAGES = ("mtbkd", "torch", "pyro-ppl", "numpy", "arviz", "scikit-learn")
+
+
+def metrics_of(
+    problem: Problem, models: Models, findings: Findings, timing: Mapping[str, float | None]
+) -> Metrics:
+    """Everything of metrics.json; a model that was not fitted is None."""
+    y = problem.data.test.y
+    students = {
+        name: model_metrics(findings.students[name], y, costs_of(posterior, problem.data.pool.x[:1]))
+        for name, posterior in models.named.items()
+    }
+    teachers, ensemble = teacher_metrics(problem, findings)
+    found = {
+        "student": students["student"],
+        "teachers": teachers,
+        "teacher_ensemble": ensemble,
+        "kd_student": students.get("kd_student"),
+        "label_only_student": students.get("label_only_student"),
+        "diagnostics": asdict(findings.diagnostics),
+        # Engines keep no checkpoints yet: a run goes on from whole stages.
+        "timing": {**timing, "resumed_from_step": None},
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+    }
+    return {name: without_nan(value) for name, value in found.items()}
+
+
+def model_metrics(said: Mapping[str, PredictionSummary], y: Tensor, costs: Mapping[str, Any]) -> Metrics:
+    """Scores of one model on the test rows, its detection of out-of-distribution inputs, and its costs.
+
+    said: by split; y: `[n]` labels of the test rows, -1 unknown
+    """
+    test, ood = said.get("test"), said.get("ood")
+    scores: Metrics = dict.fromkeys(SCORES)
+    if test is not None and test.finite and bool((y >= 0).any()):
+        scores = dict(evaluate(test, y))
+    detected = None
+    if test is not None and ood is not None and test.finite and ood.finite:
+        detected = ood_scores(test, ood)
+    return {**scores, "ood": detected, **{key: costs.get(key) for key in COSTS}}
+
+
+def teacher_metrics(problem: Problem, findings: Findings) -> tuple[Metrics, Metrics]:
+    """The same of each teacher, and of the mean of their probabilities, which costs what all do together."""
+    y, bank = problem.data.test.y, problem.banks["pool"]
+    costs = [asdict(cost or TeacherCost()) for cost in bank.costs or [None] * bank.num_teachers]
+    teachers = {
+        name: model_metrics({split: said[name] for split, said in findings.teachers.items()}, y, cost)
+        | {"seconds": cost["seconds"]}
+        for name, cost in zip(bank.names, costs, strict=True)
+    }
+    means = {
+        split: PredictionSummary.of(Prediction(problem.banks[split].mean_probs().mean(0)[None]))
+        for split in findings.teachers
+    }
+    known = {key: [cost[key] for cost in costs] for key in COSTS}
+    together = {key: None if None in values else sum(values) for key, values in known.items()}
+    return teachers, model_metrics(means, y, together)
+
+
+def costs_of(posterior: Posterior, one: Tensor) -> dict[str, Any]:
+    """Size of a posterior, and its time for one input `[1, ...]`."""
+    return {
+        "parameters": posterior.num_weights,
+        "stored_bytes": posterior.stored_bytes,
+        "latency_ms": latency(posterior, one),
+    }
+
+
+def latency(posterior: Posterior, one: Tensor, repeats: int = 15) -> float:
+    """Median milliseconds to predict one input with all draws, on this machine."""
+    posterior.predict(one)
+    times = []
+    for _ in range(repeats):
+        began = time.perf_counter()
+        posterior.predict(one)
+        times.append(time.perf_counter() - began)
+    return 1000 * median(times)
+
+
+def without_nan(value: Any) -> Any:
+    """The same with None in the place of numbers that are not finite."""
+    if isinstance(value, Mapping):
+        return {str(key): without_nan(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nan(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

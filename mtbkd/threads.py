@@ -1,0 +1,21 @@
+"""How many threads torch takes: parallel runs share the cores, or each slows all others down."""
+
+import os
+
+
+def set_threads(threads: str, parallel: int) -> None:
+    """Set torch's threads, before its first operation.
+
+    threads: a number, or 'auto': what OMP_NUM_THREADS says, else the cores shared among `parallel` runs
+    """
+    import torch
+
+    if threads != "auto":
+        torch.set_num_threads(int(threads))
+    elif "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(max(1, available_cores() // parallel))
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
