@@ -25,7 +25,9 @@ def named(teachers: Any) -> dict[str, Any]:
     if isinstance(teachers, Mapping):
         found = {str(name): teacher for name, teacher in teachers.items()}
     elif isinstance(teachers, list | tuple):
-        names = [str(teacher.name) if _is_teacher(teacher) else type(teacher).__name__ for teacher in teachers]
+        names = [
+            str(teacher.name) if _is_teacher(teacher) else type(teacher).__name__ for teacher in teachers
+        ]
         found = dict(zip(_numbered(names), teachers, strict=True))
     else:
         raise InputError(
@@ -88,13 +90,16 @@ def ask(name: str, teacher: Any, x: Any, rows: Rows, classes: Sequence[Any]) -> 
     if z.shape[1:] != (len(rows), len(classes)):
         raise InputError(
             f"teacher '{name}': gives {z.shape[1]} rows of {z.shape[2]} classes for {len(rows)} inputs of "
-            f"{len(classes)} classes; one column a class is needed, in sorted order: name classes that no label shows"
+            f"{len(classes)} classes; one column a class is needed, in sorted order, so list in `classes` those that "
+            "no label shows"
         )
     return z
 
 
 def _is_teacher(teacher: Any) -> bool:
-    return not isinstance(teacher, nn.Module) and all(hasattr(teacher, a) for a in ("name", "predict", "size"))
+    return not isinstance(teacher, nn.Module) and all(
+        hasattr(teacher, a) for a in ("name", "predict", "size")
+    )
 
 
 def _is_estimator(teacher: Any) -> bool:

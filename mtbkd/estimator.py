@@ -1,0 +1,270 @@
+"""The scikit-learn face: several classifiers in, one small Bayesian classifier out."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import _safe_indexing, check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+from torch import Tensor, nn
+
+from mtbkd import fitting, registry
+from mtbkd.data.class_labels import all_classes, class_indices, is_labelled, labels_of
+from mtbkd.data.distillation import Rows, hash_inputs
+from mtbkd.data.labels import warn_missing_classes
+from mtbkd.errors import InputError
+from mtbkd.estimator_file import StoredClassifier, read, write
+from mtbkd.inference.engine import EngineConfig
+from mtbkd.prediction import Prediction
+from mtbkd.students.mlp import mlp
+from mtbkd.students.skeleton import check_output
+from mtbkd.students.student import Student
+from mtbkd.students.weight_prior import NormalWeights
+from mtbkd.teachers.bank import TeacherBank
+from mtbkd.teachers.fingerprint import seed_of
+from mtbkd.teachers.given import ask, is_fitted, known_classes, named, trained
+from mtbkd.weighting import weigh
+
+# Probabilities of all draws that `predict_proba` holds at once: 64 MB.
+CHUNK_ELEMENTS = 16_000_000
+# What `save` keeps beside the posterior and the parameters.
+FITTED = ("classes_", "n_features_in_", "feature_names_in_", "mean_", "scale_")
+
+
+class MTBKDClassifier(ClassifierMixin, BaseEstimator):
+    """A small Bayesian classifier distilled from several teachers (arXiv 2605.27967), as a scikit-learn estimator.
+
+    teachers: a list, or a dict from name to teacher, of scikit-learn classifiers, torch modules (one logit a class, in
+        the order of `classes_`) and `mtbkd.teachers.Teacher` objects, all shown X as it was given; a classifier that
+        is not fitted yet is fitted, as a copy, to the labelled rows, and a fitted one used as it is, by clones of
+        this estimator too. None: the same student from the labels alone
+    classes: all class labels, where neither a label nor a fitted scikit-learn teacher shows every one; else None
+    weighting: how much a teacher counts at each row: 'entropy', 'uniform', ..., or the rule's configuration
+    prior: what the teachers say of the student: 'dirichlet_mixture', 'dirichlet_product'
+    concentration: pseudo-observations that a teacher is worth at one row; strength: power on the teachers' factor;
+        temperature: of teachers and student in it; normalize: 'density', 'peak', 'none' (of the mixture)
+    hidden: widths of the student's hidden layers; network: in its place, an `nn.Module` from X's columns to one logit
+        a class; prior_scale: standard deviation of the weight prior, divided by sqrt(inputs) of the unit
+    inference: 'svi', 'map', 'hmc', ..., or an engine's configuration, as `mtbkd.inference.SVIConfig(steps=500)`
+    standardize: whether the student sees X less its mean, over its standard deviation, of the fitted rows
+    random_state: an int gives the same result each time; device: 'cpu', 'cuda', 'auto'; verbose: progress bars
+
+    Fitted: `classes_`, `n_features_in_`, `feature_names_in_` (of a table), `teachers_` (name to fitted teacher),
+    `bank_`, `weights_` `[N, M]` and `prior_` (None without teachers), `posterior_`, `mean_` and `scale_` `[D]`.
+    """
+
+    def __init__(
+        self,
+        teachers: Any = None,
+        *,
+        classes: Any = None,
+        weighting: Any = "entropy",
+        prior: str = "dirichlet_mixture",
+        concentration: float = 5.0,
+        strength: float = 1.0,
+        temperature: float = 1.0,
+        normalize: str = "density",
+        hidden: Sequence[int] = (16, 16),
+        network: nn.Module | None = None,
+        prior_scale: float = 1.0,
+        inference: str | EngineConfig = "svi",
+        standardize: bool = True,
+        random_state: Any = None,
+        device: str = "cpu",
+        verbose: bool = False,
+    ) -> None:
+        self.teachers = teachers
+        self.classes = classes
+        self.weighting = weighting
+        self.prior = prior
+        self.concentration = concentration
+        self.strength = strength
+        self.temperature = temperature
+        self.normalize = normalize
+        self.hidden = hidden
+        self.network = network
+        self.prior_scale = prior_scale
+        self.inference = inference
+        self.standardize = standardize
+        self.random_state = random_state
+        self.device = device
+        self.verbose = verbose
+
+    def __sklearn_clone__(self) -> Self:
+        # scikit-learn would unfit the teachers, and a cross-validation train them again; fit() changes none of them.
+        params = {k: clone(v, safe=False) for k, v in self.get_params(deep=False).items() if k != "teachers"}
+        return type(self)(teachers=self.teachers, **params)
+
+    # ---- fitting ---------------------------------------------------------------------------------------------
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+        """Distil teachers and labels into a posterior over the weights of a student.
+
+        X: `[N, D]` numbers, an array or a table, not sparse
+        y: `[N]` class labels, -1 where unlabelled (beside labels that are text: an array of dtype object). All -1 is
+            pure distillation, from fitted teachers. A class that is itself called -1 must be named otherwise.
+        Raises `InputError`, or scikit-learn's ValueError, for what cannot be learned from, before any training.
+        """
+        values, column = validate_data(self, X, y, dtype=np.float64)
+        teachers = named(self.teachers)
+        labelled = is_labelled(column)
+        targets = labels_of(column[labelled])
+        self.classes_ = all_classes(targets, self._taught(teachers), self.classes)
+        codes = torch.full((len(values),), -1)
+        codes[labelled] = class_indices(targets, np.flatnonzero(labelled), self.classes_)
+        warn_missing_classes(codes.numpy(), [str(label) for label in self.classes_])
+        if not (teachers or labelled.any()):
+            raise InputError("y labels no row and there are no teachers; give labels, teachers or both")
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        self._standardise(values)
+        x = self._inputs(values)
+        weighting, prior = config_of("weighting", self.weighting), self._prior_config()
+        inference = config_of("inference", self.inference)
+        fitting.pick_device(self.device)
+        student = self._student(x, None)
+
+        self.teachers_, opinions = self._ask(teachers, X, values, targets, codes, seed)
+        self.bank_ = self.weights_ = self.prior_ = None
+        if opinions:
+            self.bank_ = TeacherBank.from_predictions(opinions, rows_hash=hash_inputs(x))
+            self.weights_ = weigh(weighting, self.bank_, codes)
+            self.prior_ = registry.find("prior", self.prior).build(prior, self.bank_, self.weights_)
+            student = self._student(x, self.prior_)
+        self.posterior_ = fitting.fit(
+            student, (x, codes), inference, seed=seed, device=self.device, progress=bool(self.verbose)
+        )
+        return self
+
+    def _taught(self, teachers: dict[str, Any]) -> dict[str, list[Any]]:
+        """The class labels that each teacher which is already fitted knows."""
+        return {name: known_classes(teacher) for name, teacher in teachers.items() if is_fitted(teacher)}
+
+    def _standardise(self, X: np.ndarray) -> None:
+        self.mean_, self.scale_ = np.zeros(X.shape[1]), np.ones(X.shape[1])
+        if self.standardize:
+            scaler = StandardScaler().fit(X)
+            self.mean_, self.scale_ = scaler.mean_, scaler.scale_
+
+    def _inputs(self, X: np.ndarray) -> Tensor:
+        """What the student sees, `[N, D]` float32."""
+        return torch.from_numpy(((X - self.mean_) / self.scale_).astype(np.float32))
+
+    def _prior_config(self) -> Any:
+        if not isinstance(self.prior, str):
+            raise InputError(f"prior is {self.prior!r:.60}; give one of {', '.join(registry.names('prior'))}")
+        default = registry.default_config("prior", self.prior)
+        settings = {name: getattr(self, name) for name in ("concentration", "strength", "temperature")}
+        if hasattr(default, "normalize"):
+            settings["normalize"] = self.normalize
+        elif self.normalize != "density":
+            raise InputError(
+                f"normalize is '{self.normalize}', which prior '{self.prior}' does not have; leave it out"
+            )
+        return type(default)(**settings)
+
+    def _student(self, x: Tensor, prior: Any) -> Student:
+        network = self.network
+        if network is None:
+            network = mlp(x.shape[1], [int(width) for width in self.hidden], len(self.classes_))
+        elif not isinstance(network, nn.Module):
+            raise InputError(f"network is of type {type(network).__name__}; give an nn.Module, or None")
+        weight_prior = NormalWeights(self.prior_scale, "fan_in")
+        student = Student(network, prior, strength=self.strength, weight_prior=weight_prior)
+        check_output(student.skeleton, x, len(self.classes_))
+        return student
+
+    def _ask(
+        self,
+        teachers: dict[str, Any],
+        X: ArrayLike,
+        values: np.ndarray,
+        labels: np.ndarray,
+        codes: Tensor,
+        seed: int,
+    ) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """The teachers, those not fitted yet as copies fitted to the labelled rows, and what they say of X, by name."""
+        shown, numbers = values.astype(np.float32), np.arange(len(values))
+        rows = Rows(torch.from_numpy(shown), codes, numbers.astype(str), torch.from_numpy(numbers), shown)
+        labelled = (codes >= 0).numpy()
+        ready, opinions = {}, {}
+        # Fitted ones first: what is wrong with them is told before another one is trained.
+        for name in sorted(teachers, key=lambda name: not is_fitted(teachers[name])):
+            teacher = teachers[name]
+            if not is_fitted(teacher):
+                if not len(labels):
+                    raise InputError(
+                        f"teacher '{name}' is not fitted and y labels no row; fit it elsewhere, or label rows"
+                    )
+                examples = _safe_indexing(X, np.flatnonzero(labelled))
+                teacher = trained(teacher, examples, labels, seed_of(seed, name))
+            ready[name] = teacher
+            opinions[name] = ask(name, teacher, X, rows, self.classes_.tolist())
+        return {name: ready[name] for name in teachers}, {name: opinions[name] for name in teachers}
+
+    # ---- predicting ------------------------------------------------------------------------------------------
+    def predict_distribution(self, X: ArrayLike) -> Prediction:
+        """Posterior draws of the class probabilities, `.probs [S, N, K]`, with their uncertainties and intervals."""
+        return self.posterior_.predict(self._checked(X))
+
+    def predict_proba(self, X: ArrayLike) -> np.ndarray:
+        """Posterior mean of the class probabilities, `[N, K]`, in the order of `classes_`."""
+        x = self._checked(X)
+        draws = self.posterior_.num_chains * self.posterior_.num_draws
+        size = max(1, CHUNK_ELEMENTS // (draws * len(self.classes_)))
+        means = [self.posterior_.predict(part).probs.double().mean(0) for part in x.split(size)]
+        probs = torch.cat(means)
+        return (probs / probs.sum(-1, keepdim=True)).numpy()
+
+    def predict(self, X: ArrayLike) -> np.ndarray:
+        """The most probable class label under the posterior mean, `[N]`."""
+        most_probable = self.predict_proba(X).argmax(-1)
+        return self.classes_[most_probable]
+
+    def _checked(self, X: ArrayLike) -> Tensor:
+        check_is_fitted(self)
+        return self._inputs(validate_data(self, X, reset=False, dtype=np.float64))
+
+    # ---- on disk ---------------------------------------------------------------------------------------------
+    def save(self, path: str | Path) -> None:
+        """Write a folder with `posterior/` and `estimator.json`, all at once or not at all: what it takes to predict.
+
+        The teachers stay behind, all but their names, so that a loaded classifier predicts but is not fitted again.
+        Raises `InputError` where `path` is a folder that holds anything else.
+        """
+        check_is_fitted(self)
+        fitted = {name: getattr(self, name) for name in FITTED if hasattr(self, name)}
+        parameters = self.get_params(deep=False) | {"teachers": self._teacher_names()}
+        write(Path(path), StoredClassifier(self.posterior_, fitted, parameters))
+
+    def _teacher_names(self) -> list[str] | None:
+        # A loaded classifier has their names where the teachers were.
+        return list(getattr(self, "teachers_", self.teachers) or ()) or None
+
+    @classmethod
+    def load(cls, path: str | Path, network: nn.Module | None = None) -> Self:
+        """Read what `save` wrote; predicts the same to the bit, without teachers.
+
+        network: needed where the student's network was the user's own
+        Raises `InputError` for a missing or damaged file, or another network.
+        """
+        stored = read(Path(path), network)
+        loaded = cls(**{**stored.parameters, "network": network})
+        for name, value in stored.fitted.items():
+            setattr(loaded, name, value)
+        loaded.posterior_ = stored.posterior
+        return loaded
+
+
+def config_of(group: str, value: Any) -> Any:
+    """A method's configuration, from its name or as it was given; raises `InputError` for anything else."""
+    if isinstance(value, str):
+        return registry.default_config(group, value)
+    if type(value) in [type(registry.default_config(group, name)) for name in registry.names(group)]:
+        return value
+    raise InputError(
+        f"{group} is {value!r:.60}; give one of {', '.join(registry.names(group))}, or the configuration of one"
+    )
