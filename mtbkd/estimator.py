@@ -189,7 +189,9 @@ class MTBKDClassifier(ClassifierMixin, BaseEstimator):
         """The teachers, those not fitted yet as copies fitted to the labelled rows, and what they say of X, by name."""
         shown, numbers = values.astype(np.float32), np.arange(len(values))
         rows = Rows(torch.from_numpy(shown), codes, numbers.astype(str), torch.from_numpy(numbers), shown)
-        labelled = (codes >= 0).numpy()
+        # Tables and arrays as they are, with their names and types; what else can become an array as that.
+        own = X if isinstance(X, np.ndarray) or hasattr(X, "columns") else values
+        labelled = np.flatnonzero(codes.numpy() >= 0)
         ready, opinions = {}, {}
         # Fitted ones first: what is wrong with them is told before another one is trained.
         for name in sorted(teachers, key=lambda name: not is_fitted(teachers[name])):
@@ -199,10 +201,9 @@ class MTBKDClassifier(ClassifierMixin, BaseEstimator):
                     raise InputError(
                         f"teacher '{name}' is not fitted and y labels no row; fit it elsewhere, or label rows"
                     )
-                examples = _safe_indexing(X, np.flatnonzero(labelled))
-                teacher = trained(teacher, examples, labels, seed_of(seed, name))
+                teacher = trained(teacher, _safe_indexing(own, labelled), labels, seed_of(seed, name))
             ready[name] = teacher
-            opinions[name] = ask(name, teacher, X, rows, self.classes_.tolist())
+            opinions[name] = ask(name, teacher, own, rows, self.classes_.tolist())
         return {name: ready[name] for name in teachers}, {name: opinions[name] for name in teachers}
 
     # ---- predicting ------------------------------------------------------------------------------------------
