@@ -15,6 +15,7 @@ from pyro.nn import PyroModule
 from torch import Tensor, nn
 
 from mtbkd.data.distillation import DistillationData, check_finite, check_labels, hash_inputs
+from mtbkd.data.labels import warn_missing_classes
 from mtbkd.errors import InputError, require_at_least
 from mtbkd.priors.prior import TeacherPrior
 from mtbkd.students.skeleton import Skeleton, check_output
@@ -74,9 +75,9 @@ class Student(PyroModule):
         Raises `InputError` where the data and the network, or the data and the teachers' rows, do not belong together.
         """
         x, y = (data.pool.x, data.pool.y) if isinstance(data, DistillationData) else data
-        x, y = torch.as_tensor(x), torch.as_tensor(y).long()
+        x, y = torch.as_tensor(x), whole_labels(torch.as_tensor(y))
         if len(x) == 0:
-            raise InputError("the distillation pool is empty; give at least one row")
+            raise InputError("the distillation pool has 0 rows; give at least one")
         if y.shape != x.shape[:1]:
             raise InputError(
                 f"{len(x)} inputs but labels of shape {tuple(y.shape)}; give one label a row, -1 for unlabelled"
@@ -88,7 +89,10 @@ class Student(PyroModule):
             self.check_belongs(x)
             teachers = tuple(self.prior.tensors.values()) if self.strength > 0 else ()
         spoken_of = None if self.prior is None else self.prior.num_classes
-        check_labels("pool", y, check_output(self.skeleton, x, spoken_of))
+        num_classes = check_output(self.skeleton, x, spoken_of)
+        check_labels("pool", y, num_classes)
+        if not isinstance(data, DistillationData):  # whose sources have told already, by name
+            warn_missing_classes(y.cpu().numpy(), [str(k) for k in range(num_classes)])
         return (x, y, *teachers)
 
     def check_belongs(self, x: Tensor) -> None:
@@ -108,3 +112,13 @@ class Student(PyroModule):
     def initial(self, generator: torch.Generator) -> dict[str, Tensor]:
         """Weights to start an optimisation from."""
         return self.weight_prior.initial(self.skeleton, generator)
+
+
+def whole_labels(y: Tensor) -> Tensor:
+    """Labels as int64; raises `InputError` naming the row of one that is no whole number."""
+    if y.is_floating_point() and len(bad := (y != y.round()).nonzero()):
+        row = int(bad[0, 0])
+        raise InputError(
+            f"pool: label {y[row].tolist()} at row {row} is no class index; use 0, 1, ..., -1 for unlabelled"
+        )
+    return y.long()
