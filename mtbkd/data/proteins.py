@@ -15,12 +15,13 @@ import torch
 from torch import Tensor
 
 from mtbkd.data.assembly import assemble, standardise
+from mtbkd.data.column_treatment import balance, rotate
 from mtbkd.data.distillation import DistillationData, Rows
 from mtbkd.data.esm_features import esm_features
 from mtbkd.data.frames import read_text_csv, require_column
 from mtbkd.data.labels import encode_labels
 from mtbkd.data.npz import existing, read_npz
-from mtbkd.data.sequence_features import classical_features
+from mtbkd.data.sequence_features import BLOCKS, LIMIT, classical_features, root_fractions
 from mtbkd.data.splits import Split, named_split, stratified_split
 from mtbkd.errors import InputError, require_at_least, require_choice, require_fraction
 
@@ -29,12 +30,16 @@ _PARTS = ("train", "test", "ood")
 
 @dataclass(frozen=True)
 class ProteinsConfig:
-    """path: `.csv` or `.npz`; features: `classical` (461 columns) or `esm2`; fit_on: `all` adds the
-    validation rows to the pool; *_fraction: shares where the file names no split; esm_*: the language model.
+    """path: `.csv` or `.npz`; features: `classical` (461 columns) or `esm2`; treatment: `standard` (every column
+    standardised) or `balanced` (roots of fractions, outliers cut, kinds of columns weighted); rotate: onto the pool's
+    principal axes; fit_on: `all` adds the validation rows to the pool; *_fraction: shares where the file names no
+    split; esm_*: the language model.
     """
 
     path: str | None = None
     features: str = "classical"
+    treatment: str = "standard"
+    rotate: bool = False
     fit_on: str = "fit"
     labelled_fraction: float = 1.0
     validation_fraction: float = 0.1
@@ -47,6 +52,11 @@ class ProteinsConfig:
 
     def __post_init__(self) -> None:
         require_choice("data.features", self.features, ("classical", "esm2"))
+        require_choice("data.treatment", self.treatment, ("standard", "balanced"))
+        if self.treatment == "balanced" and self.features == "esm2":
+            raise InputError(
+                "data.treatment is 'balanced', which knows no kinds of columns in features=esm2; use standard"
+            )
         require_choice("data.fit_on", self.fit_on, ("fit", "all"))
         require_fraction(
             labelled_fraction=self.labelled_fraction,
@@ -84,7 +94,7 @@ def load(config: ProteinsConfig, seed: int) -> DistillationData:
     if config.fit_on == "all":
         pool = np.sort(np.concatenate([split.pool, split.validation]))
         split = replace(split, pool=pool, validation=np.empty(0, np.int64))
-    x = standardise(_features(sequences, config), split.pool)
+    x = _inputs(sequences, split.pool, config)
     rows = Rows(
         torch.from_numpy(x), torch.from_numpy(source.y), source.ids, torch.arange(len(x)), raw=sequences
     )
@@ -185,6 +195,16 @@ def _inner_index(index: np.ndarray, size: int, what: str) -> np.ndarray:
     if (np.diff(index) == 0).any():
         raise InputError(f"{what} names row {index[:-1][np.diff(index) == 0][0]} twice; name each row once")
     return index
+
+
+def _inputs(sequences: np.ndarray, pool: np.ndarray, config: ProteinsConfig) -> np.ndarray:
+    """What networks see, `[n, D]` float32, with statistics of the rows `pool` alone."""
+    features = _features(sequences, config)
+    if config.treatment == "standard":
+        x = standardise(features, pool)
+    else:
+        x = balance(root_fractions(features), pool, BLOCKS, LIMIT)
+    return rotate(x, pool) if config.rotate else x
 
 
 def _features(sequences: np.ndarray, config: ProteinsConfig) -> np.ndarray:

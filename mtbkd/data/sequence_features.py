@@ -10,10 +10,23 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mtbkd.data.column_treatment import Block
+
 AMINO_ACIDS = "ACDEFGHIKLMNPQRSTVWY"
 _TERMINUS = 40
 _CODE = np.full(256, 20, np.int64)
 _CODE[np.frombuffer(AMINO_ACIDS.encode(), np.uint8)] = np.arange(20)
+
+
+# The 400 pairs together weigh as much as the 20 residues of one part: sqrt(20 / 400) each.
+BLOCKS = (
+    Block("aac", 20),
+    Block("n40", 20),
+    Block("c40", 20),
+    Block("dpc", 400, (20 / 400) ** 0.5),
+    Block("log_length", 1),
+)
+LIMIT = 3.0
 
 
 def feature_names() -> tuple[str, ...]:
@@ -47,6 +60,11 @@ def classical_features(sequences: Sequence[str] | np.ndarray) -> np.ndarray:
         ],
         axis=1,
     ).astype(np.float32)
+
+
+def root_fractions(features: np.ndarray) -> np.ndarray:
+    """Features `[n, 461]` with the square root of every fraction, whose variance then hardly depends on its mean."""
+    return np.concatenate([np.sqrt(features[:, :-1]), features[:, -1:]], axis=1)
 
 
 def _fractions(row: np.ndarray, code: np.ndarray, n: int, num_codes: int) -> np.ndarray:

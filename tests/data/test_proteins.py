@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mtbkd.data.proteins import ProteinsConfig, load
-from mtbkd.data.sequence_features import classical_features
+from mtbkd.data.sequence_features import classical_features, feature_names
 from mtbkd.errors import InputError
 
 SHARED = os.environ.get("MTBKD_DATA")
@@ -90,6 +90,23 @@ def test_features_are_standardised_on_the_pool(from_npz):
     deviation[deviation == 0] = 1
     np.testing.assert_allclose(data.pool.x, (raw - mean) / deviation, atol=1e-5)
     np.testing.assert_allclose(data.test.x, (classical_features(data.test.raw) - mean) / deviation, atol=2e-5)
+
+
+def test_balanced_features_are_roots_with_pairs_weighted_down(from_npz):
+    data = from_npz({"treatment": "balanced"})
+    column = feature_names().index("aac_L")  # 0, 0, .5 in the pool: roots 0, 0, sqrt(.5)
+    np.testing.assert_allclose(data.pool.x[:, column], np.array([-1, -1, 2]) / 2**0.5, atol=1e-5)
+    pair = feature_names().index("dpc_LL")  # 0, 0, 1/3
+    np.testing.assert_allclose(data.pool.x[:, pair], np.array([-1, -1, 2]) / 40**0.5, atol=1e-5)
+    assert data.test.x.abs().max() <= 3
+    assert (data.pool.x[:, feature_names().index("dpc_WW")] == 0).all()
+
+
+def test_rotation_keeps_distances_between_proteins(from_npz):
+    plain, turned = from_npz({"treatment": "balanced"}), from_npz({"treatment": "balanced", "rotate": True})
+    both = [torch.cat([data.pool.x, data.test.x]) for data in (plain, turned)]
+    np.testing.assert_allclose(torch.cdist(both[1], both[1]), torch.cdist(both[0], both[0]), atol=1e-3)
+    assert not torch.allclose(both[0], both[1])
 
 
 def test_held_out_rows_do_not_reach_the_pool(from_npz):
@@ -188,6 +205,8 @@ def test_bad_settings_are_told(tmp_path):
         load(ProteinsConfig(path=str(tmp_path / "mine.fasta")), 0)
     with pytest.raises(InputError, match=r"did you mean 'esm2'\?"):
         ProteinsConfig(features="esm")
+    with pytest.raises(InputError, match="knows no kinds of columns in features=esm2"):
+        ProteinsConfig(features="esm2", treatment="balanced")
     with pytest.raises(InputError, match="esm_batch_size is 0"):
         ProteinsConfig(esm_batch_size=0)
 
