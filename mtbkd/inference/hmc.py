@@ -101,24 +101,32 @@ def update(
     velocity = draw_normal(state.theta, generator)
     kinetic = 0.5 * velocity.double().square().sum(-1)
     energy = kinetic - state.value.double()
-    theta, value, grad = state.theta, state.value, state.grad
-    eps = step_size * scale
-    velocity = velocity + 0.5 * eps * grad
-    for i in range(leapfrogs):
-        theta = theta + eps * velocity
-        value, grad = density.value_and_grad(theta)
-        velocity = velocity + (eps if i < leapfrogs - 1 else 0.5 * eps) * grad
-    proposed = 0.5 * velocity.double().square().sum(-1) - value.double()
+    end, velocity = leapfrog(state, velocity, density, step_size * scale, leapfrogs)
+    proposed = 0.5 * velocity.double().square().sum(-1) - end.value.double()
     error = torch.nan_to_num(proposed - energy, nan=math.inf)
     accept = torch.exp(-error.clamp(min=0.0))
     uniform = torch.rand(len(accept), generator=generator, dtype=torch.float64).to(accept.device)
     take = uniform < accept
     moved = HMCState(
-        torch.where(take[:, None], theta, state.theta),
-        torch.where(take, value, state.value),
-        torch.where(take[:, None], grad, state.grad),
+        torch.where(take[:, None], end.theta, state.theta),
+        torch.where(take, end.value, state.value),
+        torch.where(take[:, None], end.grad, state.grad),
     )
     return Transition(moved, accept, torch.where(take, proposed, energy), error > 1000, leapfrogs)
+
+
+def leapfrog(
+    state: HMCState, velocity: Tensor, density: Density, eps: Tensor, steps: int
+) -> tuple[HMCState, Tensor]:
+    """Half a kick, `steps` drifts with whole kicks between them, half a kick; `velocity [C, D]` in units of the scale
+    that `eps [D]` contains. Reversible: with the velocity turned round it comes back."""
+    theta, value, grad = state.theta, state.value, state.grad
+    velocity = velocity + 0.5 * eps * grad
+    for i in range(steps):
+        theta = theta + eps * velocity
+        value, grad = density.value_and_grad(theta)
+        velocity = velocity + (eps if i < steps - 1 else 0.5 * eps) * grad
+    return HMCState(theta, value, grad), velocity
 
 
 def draw_normal(like: Tensor, generator: torch.Generator) -> Tensor:
