@@ -44,18 +44,19 @@ def conf_folder() -> Path:
 class Launch(Callback):
     """What Hydra tells before it makes a folder.
 
-    new_folders: those on the way to the run's that are not there yet, the innermost first; sweep: a sweep's folder
+    new_folders: those on the way to the run's or sweep's that are not there yet, the innermost first
+    sweep: a sweep's folder
     """
 
     new_folders: tuple[Path, ...] = ()
     sweep: Path | None = None
 
     def on_run_start(self, config: "DictConfig", **kwargs: Any) -> None:
-        folder = Path(config.hydra.run.dir).absolute()
-        Launch.new_folders = tuple(path for path in (folder, *folder.parents) if not path.exists())
+        Launch.new_folders = missing_folders(Path(config.hydra.run.dir).absolute())
 
     def on_multirun_start(self, config: "DictConfig", **kwargs: Any) -> None:
         Launch.sweep = Path(config.hydra.sweep.dir).absolute()
+        Launch.new_folders = missing_folders(Launch.sweep)
         sweep.clear(Launch.sweep)
         print(continuing_sweep(config.hydra, Launch.sweep), flush=True)
 
@@ -142,6 +143,11 @@ def documents_of(config: "DictConfig", hydra: Any) -> dict[str, str]:
     }
 
 
+def missing_folders(folder: Path) -> tuple[Path, ...]:
+    """The folder and those above it that are not there, from the inside out."""
+    return tuple(path for path in (folder, *folder.parents) if not path.exists())
+
+
 def remove_empty(folders: tuple[Path, ...]) -> None:
     """Remove the folders, given from the inside out, as far as they are empty."""
     for folder in folders:
@@ -200,6 +206,9 @@ def main() -> NoReturn:
         sys.exit(1)
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         # Jobs raise nothing, so this is about the command's own words.
+        if Launch.sweep is not None and Launch.new_folders:
+            (Launch.sweep / "multirun.yaml").unlink(missing_ok=True)
+            remove_empty(Launch.new_folders)
         refuse(explain(error, conf_folder()))
     except OSError as error:
         refuse(f"cannot use '{error.filename}' for the run ({error.strerror}); choose another hydra.run.dir")

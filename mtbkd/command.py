@@ -3,9 +3,11 @@
 import hashlib
 import re
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from omegaconf import ListConfig, OmegaConf
 
 # What Hydra was told about where and how to run is no part of the command that continues one run.
 OF_THE_LAUNCH = re.compile(r"\+*hydra(\.mode|\.run\.dir|\.sweep|[/.]launcher|[/.]sweeper)\b")
@@ -21,14 +23,22 @@ def continuing(hydra: Any, folder: Path) -> str:
 
     hydra: Hydra's own configuration; folder: the run's
     """
-    kept = [word for word in hydra.overrides.hydra if not OF_THE_LAUNCH.match(word)]
-    return _command(hydra, [], [*hydra.overrides.task, *kept], "hydra.run.dir", folder)
+    kept = [word for word in as_given(hydra.overrides.hydra) if not OF_THE_LAUNCH.match(word)]
+    return _command(hydra, [], [*as_given(hydra.overrides.task), *kept], "hydra.run.dir", folder)
 
 
 def continuing_sweep(hydra: Any, folder: Path) -> str:
     """The command that goes on with this sweep, for a shell."""
-    kept = [word for word in hydra.overrides.hydra if not OF_THE_PLACE.match(word)]
-    return _command(hydra, ["-m"], [*hydra.overrides.task, *kept], "hydra.sweep.dir", folder)
+    kept = [word for word in as_given(hydra.overrides.hydra) if not OF_THE_PLACE.match(word)]
+    return _command(hydra, ["-m"], [*as_given(hydra.overrides.task), *kept], "hydra.sweep.dir", folder)
+
+
+def as_given(overrides: Any) -> list[str]:
+    """Overrides as they were written: an interpolation in one is not resolved."""
+    words = (
+        OmegaConf.to_container(overrides, resolve=False) if isinstance(overrides, ListConfig) else overrides
+    )
+    return [str(word) for word in words]  # type: ignore[union-attr]
 
 
 def _command(hydra: Any, flags: list[str], overrides: Sequence[str], key: str, folder: Path) -> str:
@@ -51,12 +61,12 @@ def quoted(value: str) -> str:
     return f"'{escaped}'"
 
 
-def run_name(overrides: Iterable[str]) -> str:
+def run_name(overrides: Sequence[str]) -> str:
     """The folder of one run of a sweep, named by its overrides.
 
     Paths are told by their last part, and what no folder can be called is replaced; then a hash keeps names apart.
     """
-    kept = sorted(word for word in overrides if not UNNAMED.match(word))
+    kept = sorted(word for word in as_given(overrides) if not UNNAMED.match(word))
     if not kept:
         return "defaults"
     full = ",".join(kept)

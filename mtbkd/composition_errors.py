@@ -13,22 +13,24 @@ def explain(error: Exception, conf: Path) -> str:
 
     conf: the folder of configuration files, for what would have been valid
     """
+    from hydra.errors import MissingConfigException, OverrideParseException
+
     text = str(error).strip() or type(error).__name__
     first = text.splitlines()[0]
-    if missing := re.search(
-        r"Could not find '([^']+)/([^'/]+)'(?:.*?Available options[^\n]*\n((?:\t.*\n?)+))?", text, re.S
-    ):
-        group, choice, listed = missing.groups()
-        options = (listed or "").split() or [path.stem for path in (conf / group).glob("*.yaml")]
-        return f"{group}={choice}: unknown choice; {nearest(choice, options)}"
+    if isinstance(error, MissingConfigException) and error.options is not None:
+        group, _, choice = str(error.missing_cfg_file).rpartition("/")
+        return f"{group}={choice}: unknown choice; {nearest(choice, error.options)}"
+    if isinstance(error, OverrideParseException):
+        if "missing EQUAL" in text:
+            return f"{error.override}: not a setting; write KEY=VALUE, as in seed=1"
+        return (
+            f"{error.override}: cannot be read; close each bracket and quote, and put a value with special "
+            "characters in quotes, as in \"data.path='a b.csv'\""
+        )
     if unknown := re.search(r"Could not override '([^']+)'", text):
-        return unknown_key(unknown.group(1), conf)
-    if "missing EQUAL" in text and (word := re.search(r"Error parsing override '(.*)'", first)):
-        return f"{word.group(1)}: not a setting; write KEY=VALUE, as in seed=1"
+        return unknown_key(unknown[1], conf)
     if ambiguous := re.search(r"Ambiguous value for argument '(.*)'", first):
-        return f"{ambiguous.group(1)}: several values; add -m to sweep over them, or write a list as [a,b]"
-    if type(error).__name__ in ("OverrideParseException", "LexerNoViableAltException"):
-        return f"{first}; write KEY=VALUE, and quote special characters, as in \"data.path='a b.csv'\""
+        return f"{ambiguous[1]}: several values; add -m to sweep over them, or write a list as [a,b]"
     if "Config group override must be" in text:
         return "a group was given no name; choose one by GROUP=NAME, as in prior=dirichlet_mixture"
     return first
@@ -44,7 +46,7 @@ def unknown_key(key: str, conf: Path) -> str:
     if rest and isinstance(inner, Mapping):
         names = sorted({f"{group}.{name}" for name in keys_below(inner)})
         return f"{key}: unknown key of {group}={inner.get('name')}; {nearest(key, names)}"
-    return f"{key}: unknown key; {nearest(key, [*default, *groups(conf)])}"
+    return f"{key}: unknown key; {nearest(key, {*default, *groups(conf)})}"
 
 
 def composed(conf: Path) -> Mapping[str, Any]:

@@ -112,13 +112,11 @@ def plain(config: DictConfig) -> dict[str, Any]:
 
 
 def group_of(resolved: Mapping[str, Any], group: str) -> dict[str, Any]:
-    """The settings of a group; raises `InputError` where it has none."""
+    """The settings of a group; raises `InputError` where none is chosen."""
     node = resolved.get(group)
     if not isinstance(node, dict):
-        methods = registry.names(group) if group in METHOD_GROUPS else ()
-        raise InputError(
-            f"{group} is {node}; choose one by {group}=NAME{': ' * bool(methods)}{', '.join(methods)}"
-        )
+        valid = f"; valid: {', '.join(registry.names(group))}" if group in METHOD_GROUPS else ""
+        raise InputError(f"{group} is {shown(node)}, not a choice; write {group}=NAME{valid}")
     return node
 
 

@@ -44,27 +44,28 @@ def run(config: RunConfig, directory: RunDirectory, command: str, progress: Prog
     if state == "finished":
         return
     began = False
-    try:
-        with directory.locked(), RunLog() as notes:
-            ingredients = prepare(config)
-            directory.begin(config, command, ingredients.identity)
-            began = True
-            notes.write_to(directory.path / "run.log")
-            log.info("%s: %s", state, command)
-            timing: Timing = {}
-            shown = progress or Progress()
-            problem = timed(timing, "teachers", lambda: ask(config, ingredients, shown))
-            models = fit_students(config, problem, directory, timing, shown)
-            tell(config, problem, models, directory, timing, command, notes.warnings)
-            directory.finish()
-            log.info("finished: %s", directory.path / "report.html")
-    except InputError:
-        if began and state == "new":
-            directory.discard()
-        raise
-    except Exception as error:
-        directory.fail(config, command, f"{type(error).__name__}: {error}", traceback.format_exc())
-        raise
+    with directory.locked():
+        try:
+            with RunLog() as notes:
+                ingredients = prepare(config)
+                directory.begin(config, command, ingredients.identity)
+                began = True
+                notes.write_to(directory.path / "run.log")
+                log.info("%s: %s", state, command)
+                timing: Timing = {}
+                shown = progress or Progress()
+                problem = timed(timing, "teachers", lambda: ask(config, ingredients, shown))
+                models = fit_students(config, problem, directory, timing, shown)
+                tell(config, problem, models, directory, timing, command, notes.warnings)
+                directory.finish()
+                log.info("finished: %s", directory.path / "report.html")
+        except InputError:
+            if began and state == "new":
+                directory.discard()
+            raise
+        except Exception as error:
+            directory.fail(config, command, f"{type(error).__name__}: {error}", traceback.format_exc())
+            raise
 
 
 def fit_students(

@@ -97,7 +97,7 @@ class RunDirectory:
     def discard(self) -> None:
         """Leave nothing of a run that its input forbade, unless something is fitted already."""
         if not self.stages.exists():
-            self.remove((*OWN, LOCK))
+            self.remove(OWN)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -107,7 +107,11 @@ class RunDirectory:
         self.path.mkdir(parents=True, exist_ok=True)
         try:
             with FileLock(self.path / LOCK, timeout=0):
-                yield
+                try:
+                    yield
+                finally:
+                    if self.record is None:  # nothing came of it: an empty folder is left as it was
+                        self.remove((LOCK,))
         except Timeout as error:
             raise InputError(
                 f"another process is at work in '{self.path}'; wait for it, or choose another hydra.run.dir"

@@ -2,6 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -12,6 +13,10 @@ from mtbkd.data.splits import stratified_split
 from mtbkd.errors import require_choice, require_fraction
 
 _PERMUTATION_SEED = 0
+OUT_OF_DISTRIBUTION = {
+    "permuted": "test digits with their pixels permuted",
+    "rotated": "test digits turned by 90 degrees",
+}
 
 
 @dataclass(frozen=True)
@@ -31,7 +36,7 @@ class DigitsConfig:
             validation_fraction=self.validation_fraction,
             test_fraction=self.test_fraction,
         )
-        require_choice("data.ood", self.ood, ("permuted", "rotated", "none"))
+        require_choice("data.ood", self.ood, (*OUT_OF_DISTRIBUTION, "none"))
 
 
 def load(config: DigitsConfig, seed: int) -> DistillationData:
@@ -61,7 +66,8 @@ def load(config: DigitsConfig, seed: int) -> DistillationData:
     )
     names = tuple(str(k) for k in range(10))
     data = assemble("digits", rows, split, names, config.labelled_fraction, seed)
-    return dataclasses.replace(data, kind="image" if config.image else "vector")
+    kind: Literal["image", "vector"] = "image" if config.image else "vector"
+    return dataclasses.replace(data, kind=kind, ood_name=OUT_OF_DISTRIBUTION.get(config.ood, data.ood_name))
 
 
 def _out_of_distribution(images: np.ndarray, how: str) -> np.ndarray:

@@ -4,7 +4,8 @@ Without `x_test` there is no test split. Row numbers count the train images, the
 out-of-distribution images, each in the order of its file, whatever subset is taken.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -79,7 +80,8 @@ def load(config: ImagesConfig, seed: int) -> DistillationData:
         raw=images,
     )
     class_names = tuple(str(name) for name in names)
-    return assemble(path.stem, rows, split, class_names, config.labelled_fraction, seed, kind="image")
+    data = assemble(path.stem, rows, split, class_names, config.labelled_fraction, seed, kind="image")
+    return replace(data, ood_name=f"images of {Path(config.ood_path).stem}") if config.ood_path else data
 
 
 def _read_ood(path: str) -> np.ndarray:

@@ -93,7 +93,8 @@ def load(config: TableConfig, seed: int) -> DistillationData:
         index=torch.arange(len(y)),
         raw=frame.to_numpy(np.float64) if columns.all == columns.numeric else _as_text(frame),
     )
-    return assemble(path.stem, rows, split, class_names, config.labelled_fraction, seed)
+    data = assemble(path.stem, rows, split, class_names, config.labelled_fraction, seed)
+    return replace(data, ood_name=f"rows of {Path(config.ood_path).stem}") if config.ood_path else data
 
 
 def _as_text(values: "pandas.DataFrame | pandas.Series") -> np.ndarray:
