@@ -14,9 +14,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
 
 from mtbkd import fitting, registry
+from mtbkd.data.arrays import from_arrays
 from mtbkd.data.class_labels import all_classes, class_indices, is_labelled, labels_of
 from mtbkd.data.distillation import Rows, hash_inputs
-from mtbkd.data.labels import warn_missing_classes
 from mtbkd.errors import InputError
 from mtbkd.estimator_file import StoredClassifier, read, write
 from mtbkd.inference.engine import EngineConfig
@@ -69,9 +69,9 @@ class MTBKDClassifier(ClassifierMixin, BaseEstimator):
         strength: float = 1.0,
         temperature: float = 1.0,
         normalize: str = "density",
-        hidden: Sequence[int] = (16, 16),
+        hidden: Sequence[int] = (32,),
         network: nn.Module | None = None,
-        prior_scale: float = 1.0,
+        prior_scale: float = 3.0,
         inference: str | EngineConfig = "svi",
         standardize: bool = True,
         random_state: Any = None,
@@ -116,12 +116,12 @@ class MTBKDClassifier(ClassifierMixin, BaseEstimator):
         self.classes_ = all_classes(targets, self._taught(teachers), self.classes)
         codes = torch.full((len(values),), -1)
         codes[labelled] = class_indices(targets, np.flatnonzero(labelled), self.classes_)
-        warn_missing_classes(codes.numpy(), [str(label) for label in self.classes_])
         if not (teachers or labelled.any()):
             raise InputError("y labels no row and there are no teachers; give labels, teachers or both")
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         self._standardise(values)
         x = self._inputs(values)
+        data = from_arrays(x, codes, class_names=[str(label) for label in self.classes_], name="X")
         weighting, prior = config_of("weighting", self.weighting), self._prior_config()
         inference = config_of("inference", self.inference)
         fitting.pick_device(self.device)
@@ -135,7 +135,7 @@ class MTBKDClassifier(ClassifierMixin, BaseEstimator):
             self.prior_ = registry.find("prior", self.prior).build(prior, self.bank_, self.weights_)
             student = self._student(x, self.prior_)
         self.posterior_ = fitting.fit(
-            student, (x, codes), inference, seed=seed, device=self.device, progress=bool(self.verbose)
+            student, data, inference, seed=seed, device=self.device, progress=bool(self.verbose)
         )
         return self
 

@@ -77,7 +77,7 @@ class Student(PyroModule):
         x, y = (data.pool.x, data.pool.y) if isinstance(data, DistillationData) else data
         x, y = torch.as_tensor(x), whole_labels(torch.as_tensor(y))
         if len(x) == 0:
-            raise InputError("the distillation pool has 0 rows; give at least one")
+            raise InputError("the distillation pool is empty (0 rows); give at least one row")
         if y.shape != x.shape[:1]:
             raise InputError(
                 f"{len(x)} inputs but labels of shape {tuple(y.shape)}; give one label a row, -1 for unlabelled"
