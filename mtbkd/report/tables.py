@@ -21,6 +21,8 @@ COLUMNS = {
     "stored_bytes": "Stored",
     "latency_ms": "Latency, ms",
 }
+# The same on 80 columns.
+NARROW = {**COLUMNS, "parameters": "Params", "latency_ms": "Latency\nms"}
 UNDEFINED = "–"
 
 
@@ -55,9 +57,17 @@ def terminal_table(metrics: Metrics, title: str | None = None) -> "Table":
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    table = Table(
+        title=title,
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1),
+        collapse_padding=True,
+        pad_edge=False,
+        show_edge=False,
+    )
     table.add_column("", no_wrap=True, min_width=20)
-    for heading in COLUMNS.values():
+    for heading in NARROW.values():
         table.add_column(heading, justify="right", no_wrap=True)
     for row, last_of_group in _grouped(model_rows(metrics)):
         style = "bold" if row.role == "student" else ""
@@ -93,7 +103,7 @@ def shown(column: str, metrics: Metrics) -> str:
     if column == "accuracy":
         return f"{value:.1%}"
     if column == "parameters":
-        return f"{value:,}"
+        return f"{value:,}" if value < 10_000_000 else f"{value / 1e6:,.0f} M"
     if column == "stored_bytes":
         return human_bytes(value)
     if column == "latency_ms":
