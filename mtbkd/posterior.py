@@ -15,10 +15,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.func import vmap
 
-from mtbkd.density import Density, Site
+from mtbkd.density import Density
 from mtbkd.errors import InputError
 from mtbkd.inference.engine import Draws, EngineConfig
 from mtbkd.prediction import Prediction
+from mtbkd.sites import Site
 from mtbkd.students.skeleton import Skeleton
 from mtbkd.students.spec import NetworkSpec
 from mtbkd.students.student import Student

@@ -62,7 +62,9 @@ def assemble(
             )
     data = DistillationData(
         name=name,
-        **parts,
+        pool=parts["pool"],
+        validation=parts["validation"],
+        test=parts["test"],
         class_names=class_names,
         teacher_y=parts["pool"].y,
         ood=_unlabelled(rows.take(torch.from_numpy(split.ood))) if len(split.ood) else None,
