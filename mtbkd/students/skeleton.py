@@ -128,6 +128,11 @@ def check_output(skeleton: Skeleton, x: Tensor, num_classes: int | None) -> int:
         raise InputError(
             f"network gives shape {tuple(logits.shape)} for {expected[0]} inputs; {expected} (rows, classes) is needed"
         )
+    if expected[1] < 2:
+        raise InputError(
+            f"network {type(skeleton.module).__name__} gives {expected[1]} logit an input; "
+            "at least 2 classes are needed, so give two outputs where there is one"
+        )
     if not torch.equal(logits, again):
         raise InputError(
             f"network {type(skeleton.module).__name__} gives other logits when asked again; remove what draws at "

@@ -70,14 +70,12 @@ def _as_draws(name: str, values: Tensor | np.ndarray) -> Tensor:
     tensor = torch.as_tensor(values).detach().cpu()
     if tensor.dtype == torch.bool or tensor.is_complex():
         raise InputError(f"teacher '{name}': values are of type {tensor.dtype}; give real numbers")
-    if tensor.ndim == 2:
-        tensor = tensor[None]
-    if tensor.ndim != 3 or 0 in tensor.shape or tensor.shape[2] < 2:
+    if tensor.ndim not in (2, 3) or 0 in tensor.shape or tensor.shape[-1] < 2:
         raise InputError(
             f"teacher '{name}': values have shape {tuple(tensor.shape)}; "
             "give [rows, classes], or [draws, rows, classes], with at least one row and two classes"
         )
-    return tensor
+    return tensor if tensor.ndim == 3 else tensor[None]
 
 
 def _refuse(name: str, values: Tensor, bad: Tensor, mend: str) -> None:
