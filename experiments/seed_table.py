@@ -69,7 +69,9 @@ def markdown(runs: pd.DataFrame) -> str:
 
 def main() -> None:
     """Print the table, and keep the figures behind it where told."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder", type=Path)
     parser.add_argument("--csv", type=Path, help="write the figures of each seed here")
     arguments = parser.parse_args()

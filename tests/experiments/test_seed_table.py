@@ -41,5 +41,5 @@ def test_rows_are_models_and_the_band_is_counted(tmp_path):
 
 
 def test_a_folder_without_runs_is_told(tmp_path):
-    with pytest.raises(SystemExit, match="no metrics.json below"):
+    with pytest.raises(SystemExit, match=r"no metrics\.json below"):
         read_runs(tmp_path)
