@@ -209,7 +209,7 @@ def main() -> NoReturn:
         if Launch.sweep is not None and Launch.new_folders:
             (Launch.sweep / "multirun.yaml").unlink(missing_ok=True)
             remove_empty(Launch.new_folders)
-        refuse(explain(error, conf_folder()))
+        refuse(explain(error, conf_folder(), sys.argv[1:]))
     except OSError as error:
         refuse(f"cannot use '{error.filename}' for the run ({error.strerror}); choose another hydra.run.dir")
     except Exception:  # a parallel run's process died: what the others did is still compared

@@ -1,17 +1,17 @@
 """What Hydra refuses, told in one line with the nearest valid word."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mtbkd.errors import nearest
 
 
-def explain(error: Exception, conf: Path) -> str:
+def explain(error: Exception, conf: Path, words: Sequence[str]) -> str:
     """One line for people about an error of composition.
 
-    conf: the folder of configuration files, for what would have been valid
+    conf: the folder of configuration files; words: the command's, for what would have been valid with its choices
     """
     from hydra.errors import MissingConfigException, OverrideParseException
 
@@ -28,7 +28,7 @@ def explain(error: Exception, conf: Path) -> str:
             "characters in quotes, as in \"data.path='a b.csv'\""
         )
     if unknown := re.search(r"Could not override '([^']+)'", text):
-        return unknown_key(unknown[1], conf)
+        return unknown_key(unknown[1], conf, words)
     if ambiguous := re.search(r"Ambiguous value for argument '(.*)'", first):
         return f"{ambiguous[1]}: several values; add -m to sweep over them, or write a list as [a,b]"
     if "Config group override must be" in text:
@@ -36,26 +36,35 @@ def explain(error: Exception, conf: Path) -> str:
     return first
 
 
-def unknown_key(key: str, conf: Path) -> str:
-    """What to say of a key that no file has: the nearest one in the default composition."""
-    default = composed(conf)
+def unknown_key(key: str, conf: Path, words: Sequence[str]) -> str:
+    """What to say of a key that no file has: the nearest one with the command's choices of groups."""
     group, _, rest = key.partition(".")
     if group == "hydra":
-        return f"{key}: unknown key of Hydra; mtbkd --hydra-help lists them"
-    inner = default.get(group)
-    if rest and isinstance(inner, Mapping):
-        names = sorted({f"{group}.{name}" for name in keys_below(inner)})
-        return f"{key}: unknown key of {group}={inner.get('name')}; {nearest(key, names)}"
-    return f"{key}: unknown key; {nearest(key, {*default, *groups(conf)})}"
+        return f"{key}: unknown key of Hydra; mtbkd --hydra-help tells of it"
+    whole = composed(conf, words)
+    inner = whole.get(group)
+    if not rest or not isinstance(inner, Mapping):
+        return f"{key}: unknown key; {nearest(key, {*whole, *groups(conf)})}"
+    names = [f"{group}.{name}" for name in keys_below(inner)]
+    if key in names:  # a mapping that is there: Hydra wants new entries announced
+        return f"{key}: entries are added with a plus sign, as in +{key}={{entry:value}}"
+    told = nearest(key, names)
+    more = (
+        "; a further teacher is added by +teachers.members.NAME={kind:KIND,...}"
+        if group == "teachers"
+        else ""
+    )
+    return f"{key}: unknown key of {group}={inner.get('name')}; {told}{more}"
 
 
-def composed(conf: Path) -> Mapping[str, Any]:
-    """The default composition as plain data."""
+def composed(conf: Path, words: Sequence[str]) -> Mapping[str, Any]:
+    """The composition with the single choices of groups among the command's words, as plain data."""
     from hydra import compose, initialize_config_dir
     from omegaconf import OmegaConf
 
+    choices = [word for word in words if re.fullmatch(rf"({'|'.join(groups(conf))})=\w+", word)]
     with initialize_config_dir(str(conf), version_base="1.3"):
-        whole = OmegaConf.to_container(compose("config"), throw_on_missing=False)
+        whole = OmegaConf.to_container(compose("config", choices), throw_on_missing=False)
     assert isinstance(whole, dict)
     return {str(key): value for key, value in whole.items()}
 
