@@ -14,14 +14,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mtbkd.data import localisation_features as localisation
+from mtbkd.data import sequence_features as classical
 from mtbkd.data.assembly import assemble, standardise
 from mtbkd.data.column_treatment import balance, rotate
 from mtbkd.data.distillation import DistillationData, Rows
 from mtbkd.data.esm_features import esm_features
 from mtbkd.data.frames import read_text_csv, require_column
 from mtbkd.data.labels import encode_labels
+from mtbkd.data.localisation_features import localisation_features
 from mtbkd.data.npz import existing, read_npz
-from mtbkd.data.sequence_features import BLOCKS, LIMIT, classical_features, root_fractions
+from mtbkd.data.sequence_features import classical_features, root_fractions
 from mtbkd.data.splits import Split, named_split, stratified_split
 from mtbkd.errors import InputError, require_at_least, require_choice, require_fraction
 
@@ -30,10 +33,10 @@ _PARTS = ("train", "test", "ood")
 
 @dataclass(frozen=True)
 class ProteinsConfig:
-    """path: `.csv` or `.npz`; features: `classical` (461 columns) or `esm2`; treatment: `standard` (every column
-    standardised) or `balanced` (roots of fractions, outliers cut, kinds of columns weighted); rotate: onto the pool's
-    principal axes; fit_on: `all` adds the validation rows to the pool; *_fraction: shares where the file names no
-    split; esm_*: the language model.
+    """path: `.csv` or `.npz`; features: `classical` (461 columns), `localisation` (911) or `esm2`; treatment:
+    `standard` (every column standardised) or `balanced` (roots of fractions, outliers cut, kinds of columns weighted);
+    rotate: onto the pool's principal axes; fit_on: `all` adds the validation rows to the pool; *_fraction: shares
+    where the file names no split; esm_*: the language model.
     """
 
     path: str | None = None
@@ -51,7 +54,7 @@ class ProteinsConfig:
     esm_device: str = "cpu"
 
     def __post_init__(self) -> None:
-        require_choice("data.features", self.features, ("classical", "esm2"))
+        require_choice("data.features", self.features, ("classical", "localisation", "esm2"))
         require_choice("data.treatment", self.treatment, ("standard", "balanced"))
         if self.treatment == "balanced" and self.features == "esm2":
             raise InputError(
@@ -202,14 +205,18 @@ def _inputs(sequences: np.ndarray, pool: np.ndarray, config: ProteinsConfig) -> 
     features = _features(sequences, config)
     if config.treatment == "standard":
         x = standardise(features, pool)
+    elif config.features == "classical":
+        x = balance(root_fractions(features), pool, classical.BLOCKS, classical.LIMIT)
     else:
-        x = balance(root_fractions(features), pool, BLOCKS, LIMIT)
+        x = balance(features, pool, localisation.BLOCKS, localisation.LIMIT)
     return rotate(x, pool) if config.rotate else x
 
 
 def _features(sequences: np.ndarray, config: ProteinsConfig) -> np.ndarray:
     if config.features == "classical":
         return classical_features(sequences)
+    if config.features == "localisation":
+        return localisation_features(sequences)
     return esm_features(
         sequences,
         config.esm_model,

@@ -36,11 +36,16 @@ def feature_names() -> tuple[str, ...]:
     return (*single, *pairs, "log_length")
 
 
+def residue_codes(text: str) -> np.ndarray:
+    """`[len(text)]` indices into AMINO_ACIDS; 20 for residues that are none of them."""
+    return _CODE[np.frombuffer(text.encode("ascii"), np.uint8)]
+
+
 def classical_features(sequences: Sequence[str] | np.ndarray) -> np.ndarray:
     """Features `[n, 461]` float32 of n non-empty upper-case sequences, not standardised."""
     n = len(sequences)
     lengths = np.array([len(s) for s in sequences], np.int64)
-    code = _CODE[np.frombuffer("".join(sequences).encode("ascii"), np.uint8)]
+    code = residue_codes("".join(sequences))
     row = np.repeat(np.arange(n), lengths)
     from_start = np.arange(len(code)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     from_end = lengths[row] - 1 - from_start

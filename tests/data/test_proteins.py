@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from mtbkd.data.localisation_features import localisation_features
 from mtbkd.data.proteins import ProteinsConfig, load
 from mtbkd.data.sequence_features import classical_features, feature_names
 from mtbkd.errors import InputError
@@ -100,6 +101,15 @@ def test_balanced_features_are_roots_with_pairs_weighted_down(from_npz):
     np.testing.assert_allclose(data.pool.x[:, pair], np.array([-1, -1, 2]) / 40**0.5, atol=1e-5)
     assert data.test.x.abs().max() <= 3
     assert (data.pool.x[:, feature_names().index("dpc_WW")] == 0).all()
+
+
+def test_localisation_features_take_their_blocks_and_limit(from_npz):
+    data = from_npz({"features": "localisation", "treatment": "balanced"})
+    features = localisation_features(data.pool.raw)
+    standardised = (features[:, 0] - features[:, 0].mean()) / features[:, 0].std()  # log length, scale 1
+    np.testing.assert_allclose(data.pool.x[:, 0], standardised, atol=1e-5)
+    assert data.input_shape == (911,)
+    assert data.test.x.abs().max() <= 4 * 1.5
 
 
 def test_rotation_keeps_distances_between_proteins(from_npz):
