@@ -146,7 +146,7 @@ def read_record(folder: Path) -> dict[str, Any] | None:
     path = folder / "run.json"
     try:
         stored: dict[str, Any] = json.loads(path.read_text())
-        if not {"state", "hash", "config"} <= stored.keys():
+        if not isinstance(stored, dict) or not {"state", "hash", "config"} <= stored.keys():
             raise ValueError("state, hash or config is missing")
     except FileNotFoundError:
         return None
