@@ -124,6 +124,7 @@ class Density:
         return (*(t[rows] for t in self.tensors), self.scalar(self.num_rows / len(rows)))
 
     def scalar(self, value: float) -> Tensor:
+        """A number as a tensor of the density's dtype, on its device."""
         return torch.tensor(value, dtype=self.dtype, device=self.device)
 
     # ---- value and gradient ----------------------------------------------------------------------------------
@@ -187,6 +188,7 @@ class Density:
         return value, grad
 
     def evaluate(self, kind: str, theta: Tensor, batch: Batch | None) -> tuple[Tensor, ...]:
+        """All parts of one kind of graph over all rows, or over one batch."""
         rows = self.execution.rows
         if batch is not None or not self.takes_batches or rows is None or rows >= self.num_rows:
             return self.evaluate_batch(kind, theta, self.full if batch is None else batch)
@@ -201,6 +203,7 @@ class Density:
         return tuple(part.to(self.dtype) for part in total)
 
     def evaluate_batch(self, kind: str, theta: Tensor, batch: Batch) -> tuple[Tensor, ...]:
+        """The same over one batch."""
         if not self.execution.loop:
             return self.graph(kind, theta, batch)(theta, *batch, *self.held.values())
         chains = [self.graph(kind, one, batch)(one, *batch, *self.held.values()) for one in theta.split(1)]

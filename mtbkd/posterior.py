@@ -79,6 +79,7 @@ class Posterior:
 
     @property
     def num_chains(self) -> int:
+        """Chains, C."""
         return self.log_density.shape[0]
 
     @property
@@ -173,9 +174,11 @@ class Posterior:
         return 4 * x.element_size() * widest
 
     def rows_a_chunk(self, x: Tensor, memory: float) -> int:
+        """Inputs that may be predicted at once within `memory` bytes."""
         return max(1, min(len(x), int(memory // self.widest(x)))) if len(x) else 1
 
     def draws_a_chunk(self, x: Tensor, rows: int, memory: float) -> int:
+        """Draws that may be predicted at once at `rows` inputs within `memory` bytes."""
         return max(1, int(memory // (self.widest(x) * rows)))
 
     def to_arviz(

@@ -39,6 +39,7 @@ class Prediction:
 
     @property
     def num_draws(self) -> int:
+        """Draws of all chains together, S."""
         return self.probs.shape[0]
 
     @property

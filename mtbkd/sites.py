@@ -25,6 +25,7 @@ class Site:
 
     @property
     def size(self) -> int:
+        """Its entries in the flat vector."""
         return self.unconstrained.numel()
 
     def constrain(self, theta: Tensor) -> tuple[Tensor, Tensor | None]:

@@ -73,10 +73,12 @@ class DistillationData:
 
     @property
     def num_classes(self) -> int:
+        """Classes, K."""
         return len(self.class_names)
 
     @property
     def input_shape(self) -> tuple[int, ...]:
+        """Shape of one input."""
         return tuple(self.pool.x.shape[1:])
 
     @property

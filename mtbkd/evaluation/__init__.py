@@ -1,1 +1,1 @@
-
+"""Scores of predictions: calibration, uncertainty, selective prediction, agreement, diagnostics."""

@@ -43,10 +43,12 @@ class MAPConfig:
 
     @property
     def num_chains(self) -> int:
+        """Independent starts."""
         return self.num_starts
 
     @property
     def evaluations(self) -> int:
+        """Gradients of the run, one a step."""
         return self.steps
 
 
@@ -96,5 +98,6 @@ def rate(schedule: str, step: int, total: int) -> float:
 
 
 def set_rate(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
+    """Give all of an optimizer's parameters this learning rate."""
     for group in optimizer.param_groups:
         group["lr"] = learning_rate

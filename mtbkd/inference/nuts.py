@@ -8,7 +8,7 @@ from pyro.infer import MCMC, NUTS
 from torch import Tensor
 
 from mtbkd.density import Density
-from mtbkd.errors import require_positive
+from mtbkd.errors import InputError, require_at_least, require_positive
 from mtbkd.inference.engine import Draws, check_start, log_density_of
 from mtbkd.progress import Progress
 
@@ -28,10 +28,14 @@ class NUTSConfig:
 
     def __post_init__(self) -> None:
         numbers = ("num_chains", "warmup", "draws", "max_tree_depth")
-        require_positive(**{f"inference.{n}": getattr(self, n) for n in numbers})
+        require_positive(**{f"inference.{n}": getattr(self, n) for n in (*numbers, "warm_start_rate")})
+        require_at_least(0, **{"inference.warm_start": self.warm_start})
+        if not 0 < self.accept < 1:
+            raise InputError(f"inference.accept is {self.accept}; it must lie between 0 and 1")
 
     @property
     def evaluations(self) -> int:
+        """None of them on the traced density."""
         return 0
 
 

@@ -10,7 +10,7 @@ from pyro.optim import PyroLRScheduler
 from torch import Tensor
 
 from mtbkd.density import Density
-from mtbkd.errors import require_positive
+from mtbkd.errors import require_at_least, require_positive
 from mtbkd.inference.engine import Draws, check_start, log_density_of
 from mtbkd.inference.map import rate
 from mtbkd.progress import Progress
@@ -31,14 +31,17 @@ class PyroSVIConfig:
 
     def __post_init__(self) -> None:
         numbers = ("steps", "learning_rate", "particles", "init_scale", "draws")
-        require_positive(**{f"inference.{n}": getattr(self, n) for n in numbers})
+        require_positive(**{f"inference.{n}": getattr(self, n) for n in (*numbers, "warm_start_rate")})
+        require_at_least(0, **{"inference.warm_start": self.warm_start})
 
     @property
     def num_chains(self) -> int:
+        """One: a variational posterior has no chains."""
         return 1
 
     @property
     def evaluations(self) -> int:
+        """None of them on the traced density."""
         return 0
 
 

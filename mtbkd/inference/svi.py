@@ -21,7 +21,7 @@ from pyro.infer.autoguide import (
 from torch import Tensor
 
 from mtbkd.density import Density
-from mtbkd.errors import require_choice, require_positive
+from mtbkd.errors import require_at_least, require_choice, require_positive
 from mtbkd.inference.engine import Draws, check_start, log_density_of
 from mtbkd.inference.map import SCHEDULES, rate, set_rate
 from mtbkd.inference.rows import batches
@@ -52,14 +52,17 @@ class SVIConfig:
         require_choice("inference.guide", self.guide, GUIDES)
         require_choice("inference.schedule", self.schedule, SCHEDULES)
         numbers = ("rank", "steps", "learning_rate", "batch_size", "particles", "init_scale", "draws")
-        require_positive(**{f"inference.{n}": getattr(self, n) for n in numbers})
+        require_positive(**{f"inference.{n}": getattr(self, n) for n in (*numbers, "warm_start_rate")})
+        require_at_least(0, **{"inference.warm_start": self.warm_start})
 
     @property
     def num_chains(self) -> int:
+        """One: a variational posterior has no chains."""
         return 1
 
     @property
     def evaluations(self) -> int:
+        """Gradients of the run, one a step."""
         return self.steps
 
 

@@ -83,6 +83,7 @@ class DirichletMixture(TeacherPrior):
         return offset + (counts @ log_q[..., None]).squeeze(-1)
 
     def score(self, log_q: Tensor, *tensors: Tensor) -> Tensor:
+        """`log sum_m exp(components)`, `[..., n, K]` -> `[..., n]`."""
         return torch.logsumexp(self.components(log_q, *tensors), -1)
 
     def responsibilities(self, logits: Tensor, rows: Tensor) -> Tensor:

@@ -60,6 +60,7 @@ class DirichletProduct(TeacherPrior):
         self.tensors = {"counts": counts.float()}
 
     def score(self, log_q: Tensor, *tensors: Tensor) -> Tensor:
+        """`counts . log q`, `[..., n, K]` -> `[..., n]`."""
         (counts,) = tensors
         return (counts * log_q).sum(-1)
 

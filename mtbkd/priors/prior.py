@@ -31,6 +31,7 @@ class TeacherPrior(ABC):
 
     @property
     def num_rows(self) -> int:
+        """Rows of the pool, N."""
         return len(self.log_constant)
 
     @abstractmethod

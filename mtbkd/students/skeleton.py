@@ -46,10 +46,12 @@ class Skeleton:
 
     @property
     def num_weights(self) -> int:
+        """Numbers in one draw of all weights."""
         return sum(shape.numel() for shape in self.shapes.values())
 
     @property
     def has_convolution(self) -> bool:
+        """Whether a layer convolves."""
         return any(isinstance(part, nn.modules.conv._ConvNd) for part in self.module.modules())
 
     @property

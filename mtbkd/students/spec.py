@@ -27,6 +27,7 @@ class NetworkSpec:
         return spec if isinstance(spec, cls) else None
 
     def to_json(self) -> dict[str, Any]:
+        """As plain data."""
         return asdict(self)
 
     @classmethod

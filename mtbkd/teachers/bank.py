@@ -93,14 +93,17 @@ class TeacherBank:
 
     @property
     def num_teachers(self) -> int:
+        """Teachers, M."""
         return len(self.names)
 
     @property
     def num_rows(self) -> int:
+        """Rows, N."""
         return self.predictions[0].shape[1]
 
     @property
     def num_classes(self) -> int:
+        """Classes, K."""
         return self.predictions[0].shape[2]
 
     @property
