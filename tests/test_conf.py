@@ -102,6 +102,10 @@ def words_for(choice: str, folder: Path, table_run: list[str]) -> list[str]:
             *("experiment=proteins", proteins, "compile=never", cache, "baseline=none"),
             *("inference.warm_start=5", "inference.steps=5", "inference.draws=3"),
         ],
+        "experiment/proteins_sequence": [
+            *("experiment=proteins_sequence", proteins, "compile=never", cache, "baseline=none"),
+            *("inference.warm_start=5", "inference.steps=5", "inference.draws=3"),
+        ],
         "experiment/engine": [
             *("experiment=proteins", proteins, f"inference={name.rpartition('_')[2]}"),
             *(*tiny_runs.FEW_STEPS.get(name.rpartition("_")[2], []), "compile=never", cache, "baseline=none"),
