@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from hydra.experimental.callback import Callback
-from omegaconf import OmegaConf
+from omegaconf import OmegaConf, read_write
 
 from mtbkd import __version__, sweep
-from mtbkd.command import continuing, continuing_sweep, run_name
+from mtbkd.command import constant_keys, continuing, continuing_sweep, quoted, run_name
 from mtbkd.errors import InputError
 from mtbkd.sweep import Outcome, Result
 
@@ -59,6 +59,11 @@ class Launch(Callback):
         Launch.new_folders = missing_folders(Launch.sweep)
         sweep.clear(Launch.sweep)
         print(continuing_sweep(config.hydra, Launch.sweep), flush=True)
+        # Each run is composed anew, from what Hydra was told: by this it knows what its name need not say.
+        told = config.hydra.overrides
+        constant = ",".join(map(quoted, constant_keys(told.task)))
+        with read_write(told):
+            told.hydra.append(f"hydra.job.config.override_dirname.exclude_keys=[{constant}]")
 
 
 def job(config: "DictConfig") -> None:

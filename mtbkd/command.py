@@ -9,12 +9,12 @@ from typing import Any
 
 from omegaconf import ListConfig, OmegaConf
 
+from mtbkd.configuration import INCIDENTAL
+
 # What Hydra was told about where and how to run is no part of the command that continues one run.
-OF_THE_LAUNCH = re.compile(r"\+*hydra(\.mode|\.run\.dir|\.sweep|[/.]launcher|[/.]sweeper)\b")
+OF_THE_LAUNCH = re.compile(r"\+*hydra(\.mode|\.run\.dir|\.sweep|\.job\.config|[/.]launcher|[/.]sweeper)\b")
 # A sweep keeps its launcher and sweeper.
-OF_THE_PLACE = re.compile(r"\+*hydra(\.mode|\.run\.dir|\.sweep\.dir)\b")
-# Settings that do not change what a run computes have no place in its folder's name.
-UNNAMED = re.compile(r"(fresh|threads|teachers\.cache)=")
+OF_THE_PLACE = re.compile(r"\+*hydra(\.mode|\.run\.dir|\.sweep\.dir|\.job\.config)\b")
 LONGEST = 150
 
 
@@ -61,12 +61,24 @@ def quoted(value: str) -> str:
     return f"'{escaped}'"
 
 
-def run_name(overrides: Sequence[str]) -> str:
+def constant_keys(overrides: Sequence[str]) -> list[str]:
+    """Keys that are the same in all runs of a sweep, by the sweep's overrides; none where nothing is swept."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    parsed = OverridesParser.create().parse_overrides(as_given(overrides))
+    if not any(override.is_sweep_override() for override in parsed):
+        return []
+    return [override.key_or_group for override in parsed if not override.is_sweep_override()]
+
+
+def run_name(overrides: Sequence[str], constant: Sequence[str] = ()) -> str:
     """The folder of one run of a sweep, named by its overrides.
 
+    constant: keys that no run's name needs
     Paths are told by their last part, and what no folder can be called is replaced; then a hash keeps names apart.
     """
-    kept = sorted(word for word in as_given(overrides) if not UNNAMED.match(word))
+    unnamed = {*INCIDENTAL, *as_given(constant)}
+    kept = sorted(word for word in as_given(overrides) if word.partition("=")[0].lstrip("+~") not in unnamed)
     if not kept:
         return "defaults"
     full = ",".join(kept)

@@ -5,7 +5,7 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
-from mtbkd.command import continuing, continuing_sweep, quoted, run_name
+from mtbkd.command import constant_keys, continuing, continuing_sweep, quoted, run_name
 
 
 def hydra_of(task, own=(), name="config", sources=()):
@@ -94,3 +94,15 @@ def test_names_are_folders_and_stay_apart():
     long = run_name([f"key{i}={'v' * 30}" for i in range(20)])
     assert len(long) < 200
     assert "/" not in long + one
+
+
+def test_only_what_is_swept_names_the_runs():
+    sweep = ["data=table", "+data.x=1", "seed=0,1", "inference=svi,hmc", "student.hidden=[3,2]", "~report"]
+    constant = constant_keys(sweep)
+    assert constant == ["data", "data.x", "student.hidden", "report"]
+    one = ["data=table", "+data.x=1", "seed=0", "inference=hmc", "student.hidden=[3,2]", "~report"]
+    assert run_name(one, constant) == "inference=hmc,seed=0"
+
+
+def test_a_sweep_of_one_is_named_by_all():
+    assert constant_keys(["seed=1", "data=table"]) == []
