@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from mtbkd.density import Density
-from mtbkd.errors import InputError, require_choice, require_positive
+from mtbkd.errors import InputError, require_at_least, require_choice, require_positive
 from mtbkd.inference.adaptation import DualAveraging, Moments, fisher_scale, halton, mass_windows
 from mtbkd.inference.engine import Draws, check_start
 from mtbkd.progress import Progress
@@ -42,7 +42,8 @@ class HMCConfig:
 
     def __post_init__(self) -> None:
         numbers = ("num_chains", "draws", "trajectory", "max_leapfrogs", "thin")
-        require_positive(**{f"inference.{n}": getattr(self, n) for n in numbers})
+        require_positive(**{f"inference.{n}": getattr(self, n) for n in (*numbers, "warm_start_rate")})
+        require_at_least(0, **{"inference.warm_start": self.warm_start})
         require_choice("inference.dtype", self.dtype, ("float32", "float64"))
         if self.warmup < 20:
             raise InputError(
@@ -53,6 +54,7 @@ class HMCConfig:
 
     @property
     def evaluations(self) -> int:
+        """Gradients of the run, all chains at once, guessing half of `max_leapfrogs` an iteration."""
         return (self.warmup + self.draws * self.thin) * self.max_leapfrogs // 2
 
 

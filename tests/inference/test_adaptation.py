@@ -1,8 +1,12 @@
-"""The mass by draws and gradients, against normals whose standard deviations are known."""
+"""What is adapted, by hand values, and the mass against normals whose standard deviations are known."""
 
+import math
+from itertools import pairwise
+
+import pytest
 import torch
 
-from mtbkd.inference.adaptation import Moments, fisher_scale
+from mtbkd.inference.adaptation import DualAveraging, Moments, fisher_scale, halton, mass_windows
 
 
 def moments(rows: torch.Tensor) -> Moments:
@@ -45,3 +49,61 @@ def test_chains_that_did_not_move_keep_the_scale_they_had():
 def test_the_variance_is_within_chains():
     theta = torch.tensor([[[0.0], [100.0]], [[2.0], [104.0]]])  # chains 0, 2 and 100, 104: variances 2 and 8
     assert moments(theta).variance().tolist() == [5.0]
+
+
+def test_moments_are_torchs():
+    rows = 1e3 + torch.randn(50, 3, 4, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    found = moments(rows)
+    torch.testing.assert_close(found.mean, rows.mean(0))
+    torch.testing.assert_close(found.variance(), rows.var(0).mean(0))
+
+
+def test_dual_averaging_by_hand():
+    first = DualAveraging(0.1, 0.8).update(0.5)
+    # error (.8 - .5) / 11; log step = log .1 - sqrt(1) / .2 * error; the first average is the step itself
+    assert first.error == pytest.approx(0.3 / 11)
+    assert first.step == pytest.approx(0.1 * math.exp(-5 * 0.3 / 11))
+    assert first.average == pytest.approx(first.step)
+    second = first.update(1.0)
+    error = 11 / 12 * 0.3 / 11 + (0.8 - 1.0) / 12
+    assert second.step == pytest.approx(0.1 * math.exp(-5 * math.sqrt(2) * error))
+    weight = 2**-0.75
+    expected = weight * math.log(second.step) + (1 - weight) * math.log(first.step)
+    assert second.average == pytest.approx(math.exp(expected))
+
+
+def test_before_any_update_the_step_is_the_first():
+    start = DualAveraging(0.3, 0.8)
+    assert (start.step, start.average) == (0.3, 0.3)
+
+
+@pytest.mark.parametrize("target", [0.5, 0.65, 0.9])
+@pytest.mark.parametrize("initial", [0.02, 0.3, 1.5])
+def test_dual_averaging_finds_the_step_of_its_target(target, initial):
+    """Where acceptance falls as exp(-step) the step of a target is -log target."""
+    averaging = DualAveraging(initial, target)
+    for _ in range(500):
+        averaging = averaging.update(math.exp(-averaging.step))
+    assert averaging.average == pytest.approx(-math.log(target), rel=0.1)
+
+
+def test_halton_by_hand():
+    assert [halton(i) for i in range(7)] == [1 / 2, 1 / 4, 3 / 4, 1 / 8, 5 / 8, 3 / 8, 7 / 8]
+    assert sum(halton(i) for i in range(1023)) / 1023 == pytest.approx(0.5)
+
+
+def test_windows_by_hand():
+    # 15 % to start, then 50, 100, 200 and, as three times 400 does not fit any more, all that is left to 90 %.
+    windows = mass_windows(1000)
+    assert (windows.first, windows.last) == (150, 900)
+    assert windows.ends == {200, 300, 500, 900}
+    assert mass_windows(100).ends == {20, 30, 50, 90}
+
+
+@pytest.mark.parametrize("warmup", [20, 21, 37, 50, 299, 300])
+def test_windows_end_in_time(warmup):
+    windows = mass_windows(warmup)
+    assert 0 < windows.first < windows.last <= warmup - 5
+    assert max(windows.ends) == windows.last
+    ends = [windows.first, *sorted(windows.ends)]
+    assert all(b - a >= 5 for a, b in pairwise(ends))

@@ -1,0 +1,262 @@
+"""The integrator, the acceptance, the adaptation and the divergences of HMC."""
+
+from dataclasses import replace
+
+import pyro
+import pyro.distributions as dist
+import pytest
+import torch
+from exact import linear, linear_data
+
+from mtbkd.density import Density
+from mtbkd.errors import InputError
+from mtbkd.fitting import fit
+from mtbkd.inference import hmc
+from mtbkd.inference.hmc import HMCConfig, HMCState
+from mtbkd.progress import Progress
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+COVARIANCE = torch.tensor([[2.0, 0.6, 0.0], [0.6, 0.5, 0.1], [0.0, 0.1, 1.0]], dtype=torch.float64)
+
+
+def gaussian(covariance: torch.Tensor = COVARIANCE) -> Density:
+    def model() -> None:
+        pyro.sample("theta", dist.MultivariateNormal(covariance.new_zeros(len(covariance)), covariance))
+
+    return Density(model, (), dtype=torch.float64)
+
+
+def quartic() -> Density:
+    """Not a normal, so that the integrator errs at every order: -(x^4 / 4 + x^2 / 2) in each of two coordinates."""
+
+    def model() -> None:
+        x = pyro.sample("x", dist.Normal(torch.zeros(2, dtype=torch.float64), 1.0).to_event(1))
+        pyro.factor("quartic", -x.pow(4).sum() / 4)
+
+    return Density(model, (), dtype=torch.float64)
+
+
+def starts(density: Density, chains: int = 64) -> tuple[HMCState, torch.Tensor]:
+    theta = torch.randn(chains, density.dim, generator=generator(1), dtype=torch.float64)
+    return hmc.init(density, theta), torch.randn(theta.shape, generator=generator(2), dtype=torch.float64)
+
+
+def energy(state: HMCState, velocity: torch.Tensor) -> torch.Tensor:
+    return 0.5 * velocity.square().sum(-1) - state.value
+
+
+# ---- the integrator --------------------------------------------------------------------------------------------
+
+
+def test_one_leapfrog_by_hand():
+    density = gaussian(torch.eye(1, dtype=torch.float64))  # grad = -theta
+    state = hmc.init(density, torch.tensor([[1.0]], dtype=torch.float64))
+    velocity = torch.tensor([[0.5]], dtype=torch.float64)
+    eps = torch.tensor([0.2], dtype=torch.float64)
+    end, after = hmc.leapfrog(state, velocity, density, eps, 1)
+    # half kick .5 - .1 = .4; drift 1.08; half kick .4 - .108 = .292
+    assert end.theta.item() == pytest.approx(1.08)
+    assert after.item() == pytest.approx(0.292)
+    assert end.grad.item() == pytest.approx(-1.08)
+
+
+def test_turned_round_it_comes_back():
+    density = quartic()
+    state, velocity = starts(density)
+    eps = torch.tensor([0.3, 0.1], dtype=torch.float64)
+    end, after = hmc.leapfrog(state, velocity, density, eps, 7)
+    back, before = hmc.leapfrog(end, -after, density, eps, 7)
+    assert (end.theta - state.theta).abs().max() > 0.5
+    torch.testing.assert_close(back.theta, state.theta, rtol=0, atol=1e-12)
+    torch.testing.assert_close(-before, velocity, rtol=0, atol=1e-12)
+
+
+def test_it_preserves_volume():
+    """The Jacobian of (theta, v) -> (theta', v') has determinant 1."""
+    density = quartic()
+    eps = torch.tensor([0.3, 0.2], dtype=torch.float64)
+
+    def flow(point: torch.Tensor) -> torch.Tensor:
+        end, velocity = hmc.leapfrog(hmc.init(density, point[None, :2]), point[None, 2:], density, eps, 3)
+        return torch.cat([end.theta, velocity], -1)[0]
+
+    at = torch.tensor([0.4, -0.8, 1.1, 0.3], dtype=torch.float64)
+    step = 1e-5 * torch.eye(4, dtype=torch.float64)
+    jacobian = torch.stack([(flow(at + h) - flow(at - h)) / 2e-5 for h in step])
+    assert torch.linalg.det(jacobian).abs().item() == pytest.approx(1.0, abs=1e-7)
+
+
+def test_the_energy_error_is_of_second_order():
+    density = quartic()
+    state, velocity = starts(density)
+    errors = []
+    for steps in (10, 20, 40):
+        eps = torch.full((2,), 1.0 / steps, dtype=torch.float64)
+        end, after = hmc.leapfrog(state, velocity, density, eps, steps)
+        errors.append((energy(end, after) - energy(state, velocity)).abs().mean().item())
+    assert errors[0] / errors[1] == pytest.approx(4.0, rel=0.1)
+    assert errors[1] / errors[2] == pytest.approx(4.0, rel=0.05)
+
+
+# ---- acceptance ------------------------------------------------------------------------------------------------
+
+
+def test_acceptance_is_that_of_the_energies():
+    density = quartic()
+    state, _ = starts(density, chains=4000)
+    scale = torch.tensor([0.8, 1.2], dtype=torch.float64)
+    transition = hmc.update(state, density, 0.9, scale, 3, generator(3))
+    # The same generator's first numbers are the velocities.
+    velocity = torch.randn(state.theta.shape, generator=generator(3), dtype=torch.float64)
+    end, after = hmc.leapfrog(state, velocity, density, 0.9 * scale, 3)
+    error = energy(end, after) - energy(state, velocity)
+    torch.testing.assert_close(transition.accept, torch.exp(-error.clamp(min=0)))
+    moved = (transition.state.theta != state.theta).any(-1)
+    assert torch.equal(moved, (transition.state.theta == end.theta).all(-1))
+    # 4,000 Bernoulli draws: the share is known to .008.
+    assert 0.3 < moved.double().mean() < 0.95
+    assert moved.double().mean().item() == pytest.approx(transition.accept.mean().item(), abs=0.03)
+    torch.testing.assert_close(transition.state.value, torch.where(moved, end.value, state.value))
+    torch.testing.assert_close(
+        transition.energy, torch.where(moved, energy(end, after), energy(state, velocity))
+    )
+
+
+def test_one_transition_leaves_the_target_as_it_is():
+    """Exact draws of the normal, moved by rough steps with a wrong scale, are exact draws still."""
+    density = gaussian()
+    n = 40_000
+    exact = (
+        torch.randn(n, 3, generator=generator(4), dtype=torch.float64) @ torch.linalg.cholesky(COVARIANCE).T
+    )
+    state = hmc.init(density, exact)
+    transition = hmc.update(state, density, 0.7, torch.tensor([1.0, 0.5, 1.5]).double(), 4, generator(5))
+    assert transition.accept.mean() < 0.95  # rough enough for the accept step to matter
+    moved = transition.state.theta
+    assert moved.mean(0).abs().max() < 5 * (2 / n) ** 0.5
+    assert (torch.cov(moved.T) - COVARIANCE).abs().max() < 5 * 2 * (2 / n) ** 0.5
+
+
+# ---- adaptation ------------------------------------------------------------------------------------------------
+
+
+def test_adaptation_reaches_its_acceptance_in_fifty_dimensions():
+    d = 50
+    basis = torch.linalg.qr(torch.randn(d, d, generator=generator(6), dtype=torch.float64)).Q
+    eigen = torch.logspace(-1, 1, d, dtype=torch.float64)
+    covariance = (basis * eigen) @ basis.T * torch.outer(*[torch.logspace(-1, 1, d).double()] * 2)
+    for accept in (0.65, 0.9):
+        config = HMCConfig(
+            num_chains=8, warmup=150, draws=60, trajectory=0.8, accept=accept, warm_start=0, dtype="float64"
+        )
+        start = 0.1 * torch.randn(8, d, generator=generator(7), dtype=torch.float64)
+        draws = hmc.sample(gaussian(covariance), config, start, generator(8), Progress())
+        reached = 1 / (1 / draws.stats["accept"].clamp(min=1e-3)).mean(0)
+        assert reached.mean().item() == pytest.approx(accept, abs=0.06)
+        assert not draws.stats["diverging"].any()
+
+
+def test_a_stuck_chain_is_heard():
+    assert hmc.harmonic_mean(torch.tensor([0.5, 0.5])) == pytest.approx(0.5)
+    assert hmc.harmonic_mean(torch.tensor([1.0, 0.25])) == pytest.approx(0.4)
+    assert hmc.harmonic_mean(torch.tensor([1.0, 1.0, 1.0, 0.0])) == pytest.approx(4 / 1003)
+
+
+def test_trajectories_are_jittered_and_bounded():
+    config = HMCConfig(trajectory=1.0, max_leapfrogs=12)
+    lengths = [hmc.leapfrogs_of(config, 0.101, i) for i in range(1, 9)]
+    # Halton 1/4, 3/4, 1/8, 5/8, 3/8, 7/8, 1/16, 9/16 -> (.2 + 1.6 h) / .101 steps, rounded up, 12 at most
+    assert lengths == [6, 12, 4, 12, 8, 12, 3, 11]
+    assert hmc.leapfrogs_of(config, 10.0, 0) == 1
+
+
+def test_the_first_step_is_accepted_about_half_the_time():
+    for factor in (0.01, 1.0, 100.0):
+        density = gaussian(factor**2 * torch.eye(4, dtype=torch.float64))
+        state = hmc.init(density, factor * torch.randn(32, 4, generator=generator(9), dtype=torch.float64))
+        step = hmc.find_step_size(state, density, torch.ones(4, dtype=torch.float64), generator(10))
+        # A single leapfrog of a unit normal is accepted half the time somewhat above 1 standard deviation.
+        assert 0.3 < step / factor < 4
+
+
+def test_thinning_keeps_every_nth_state():
+    density = gaussian()
+    state, _ = starts(density, chains=3)
+    scale = torch.ones(3, dtype=torch.float64)
+    config = HMCConfig(num_chains=3, draws=12, dtype="float64")
+    every = hmc.collect(density, config, state, 0.3, scale, generator(11), Progress())
+    third = hmc.collect(
+        density, replace(config, draws=4, thin=3), state, 0.3, scale, generator(11), Progress()
+    )
+    assert torch.equal(every.theta[:, 2::3], third.theta)
+    assert torch.equal(every.log_density[:, 2::3], third.log_density)
+
+
+# ---- divergences -----------------------------------------------------------------------------------------------
+
+
+def funnel() -> None:
+    v = pyro.sample("v", dist.Normal(torch.tensor(0.0, dtype=torch.float64), 3.0))
+    pyro.sample("x", dist.Normal(torch.zeros(9, dtype=torch.float64), (v / 2).exp()).to_event(1))
+
+
+def test_divergences_of_a_funnel_are_recorded():
+    density = Density(funnel, (), dtype=torch.float64)
+    theta = torch.randn(16, 10, generator=generator(12), dtype=torch.float64)
+    theta[:, 0] = -4.0
+    state = hmc.init(density, theta)
+    config = HMCConfig(num_chains=16, draws=20, dtype="float64")
+    scale = torch.ones(10, dtype=torch.float64)
+    rough = hmc.collect(density, config, state, 1.0, scale, generator(13), Progress())
+    fine = hmc.collect(density, config, state, 0.01, scale, generator(13), Progress())
+    assert rough.stats["diverging"].dtype == torch.bool
+    assert rough.stats["diverging"].any(1).double().mean() > 0.5
+    assert not fine.stats["diverging"].any()
+    # What diverged is not taken: every draw is finite and has the density it says.
+    assert torch.isfinite(rough.theta).all()
+    torch.testing.assert_close(density.log_prob(rough.theta[:, -1]), rough.log_density[:, -1])
+
+
+def test_a_density_that_breaks_is_rejected_not_taken():
+    """Beyond 1 the model is not a number; chains stay where it is one."""
+
+    def model() -> None:
+        x = pyro.sample("x", dist.Normal(torch.zeros((), dtype=torch.float64), 1.0))
+        pyro.factor("edge", (1 - x).log())
+
+    density = Density(model, (), dtype=torch.float64)
+    state = hmc.init(density, torch.zeros(50, 1, dtype=torch.float64))
+    transition = hmc.update(state, density, 0.8, torch.ones(1, dtype=torch.float64), 3, generator(14))
+    assert transition.diverged.any()
+    assert (transition.accept[transition.diverged] == 0).all()
+    assert torch.isfinite(transition.state.value).all()
+    assert (transition.state.theta < 1).all()
+
+
+# ---- the door --------------------------------------------------------------------------------------------------
+
+
+def test_a_start_outside_the_support_is_refused_by_chain():
+    density = gaussian()
+    theta = torch.zeros(3, 3, dtype=torch.float64)
+    theta[1, 2] = float("nan")
+    with pytest.raises(InputError, match="chain 1 starts where"):
+        hmc.init(density, theta)
+    config = HMCConfig(num_chains=3, dtype="float64")
+    with pytest.raises(InputError, match="not finite"):
+        hmc.sample(density, config, theta, generator(), Progress())
+    with pytest.raises(InputError, match=r"shape \(2, 3\); \(3, 3\)"):
+        hmc.sample(density, config, theta[:2], generator(), Progress())
+
+
+def test_what_a_run_reports():
+    config = HMCConfig(num_chains=2, warmup=20, draws=5, warm_start=0)
+    posterior = fit(linear, linear_data(), config, progress=False)
+    assert set(posterior.stats) == {"accept", "energy", "diverging", "leapfrogs"}
+    assert all(v.shape == (2, 5) for v in posterior.stats.values())
+    assert posterior.info["step_size"] > 0
+    assert posterior.info["leapfrogs_median"] == posterior.stats["leapfrogs"].median()
