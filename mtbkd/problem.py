@@ -11,6 +11,7 @@ from torch import Tensor
 from mtbkd import registry
 from mtbkd.configuration import RunConfig
 from mtbkd.data.distillation import DistillationData
+from mtbkd.errors import InputError
 from mtbkd.fitting import pick_device
 from mtbkd.priors.prior import TeacherPrior
 from mtbkd.progress import Progress
@@ -65,7 +66,14 @@ def prepare(config: RunConfig) -> Ingredients:
     seed = config.settings.seed
     data = registry.find("data", config.methods["data"]).load(config.data, seed)
     teachers = build_teachers(config.teachers, data, seed)
-    check_output(make_student(config, data).skeleton, data.pool.x, data.num_classes)
+    student = make_student(config, data)
+    check_output(student.skeleton, data.pool.x, data.num_classes)
+    partly = len(student.bayesian) < len(student.skeleton.shapes) and config.methods["inference"] != "map"
+    if partly and not getattr(config.inference, "warm_start", 0):
+        raise InputError(
+            f"student.bayesian={config.student.bayesian} holds the other layers at their MAP, which "
+            "inference.warm_start=0 leaves out; set it above 0"
+        )
     return Ingredients(data, tuple(teachers), BankCache(config.teachers.cache))
 
 

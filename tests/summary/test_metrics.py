@@ -1,0 +1,58 @@
+import math
+
+import pytest
+import torch
+
+from mtbkd.evaluation.scores import evaluate
+from mtbkd.prediction import Prediction
+from mtbkd.prediction_summary import PredictionSummary
+from mtbkd.summary.metrics import COSTS, SCORES, model_metrics, without_nan
+
+
+def said(rows) -> PredictionSummary:
+    return PredictionSummary.of(Prediction(torch.tensor([rows])))
+
+
+SURE = said([[0.9, 0.1], [0.2, 0.8]])
+UNSURE = said([[0.5, 0.5], [0.6, 0.4], [0.5, 0.5]])
+COST = {"parameters": 7, "stored_bytes": 28, "latency_ms": 0.5, "seconds": 1.0}
+
+
+def test_scores_detection_and_costs_of_one_model():
+    found = model_metrics({"test": SURE, "ood": UNSURE}, torch.tensor([0, 1]), COST)
+    assert found["accuracy"] == 1
+    assert found["nll"] == pytest.approx(-(math.log(0.9) + math.log(0.8)) / 2, rel=1e-6)
+    assert found["brier"] == pytest.approx((2 * 0.01 + 2 * 0.04) / 2, rel=1e-6)
+    # Every outsider is less sure than every test input.
+    assert found["ood"]["total"]["auroc"] == 1
+    assert found["ood"]["epistemic"] is None
+    assert {key: found[key] for key in COSTS} == {key: COST[key] for key in COSTS}
+    assert found.keys() >= evaluate(SURE, torch.tensor([0, 1])).keys()
+
+
+@pytest.mark.parametrize(
+    ("splits", "y"),
+    [
+        ({}, []),
+        ({"test": SURE}, [-1, -1]),
+        ({"test": said([[float("nan")] * 2] * 2)}, [0, 1]),
+    ],
+    ids=["no test rows", "no labels", "no numbers"],
+)
+def test_undefined_scores_are_none(splits, y):
+    found = model_metrics({**splits, "ood": UNSURE}, torch.tensor(y, dtype=torch.int64), {})
+    assert {found[key] for key in (*SCORES, *COSTS)} == {None}
+    assert (found["ood"] is None) == ("test" not in splits or not splits["test"].finite)
+
+
+def test_detection_needs_no_labels():
+    found = model_metrics({"test": SURE, "ood": UNSURE}, torch.tensor([-1, -1]), {})
+    assert found["ood"]["total"]["auroc"] == 1
+
+
+def test_what_is_no_number_becomes_none():
+    assert without_nan({"a": [1.5, float("nan")], "b": {"c": float("inf")}, "d": (2, "x")}) == {
+        "a": [1.5, None],
+        "b": {"c": None},
+        "d": [2, "x"],
+    }
