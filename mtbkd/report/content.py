@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -110,7 +110,6 @@ class ReportContent:
     command: str
     config: str
     facts: Mapping[str, str] = field(default_factory=dict)
-    kind: Literal["vector", "image", "sequence"] = "vector"
     feature_names: tuple[str, ...] | None = None
     test: TestPredictions | None = None
     ood: OutOfDistribution | None = None

@@ -68,7 +68,7 @@ def uncertainty_histogram(
     axes = figure.subplots()
     sides = [("test inputs", inside, BLUE)]
     if outside is not None:
-        sides.append((readable(outside_name), outside, VERMILION))
+        sides.append((readable(outside_name, 36), outside, VERMILION))
     top = max(float(values.max()) for _, values, _ in sides) or 1.0
     bins = np.linspace(0, top, 31).tolist()
     for name, values, colour in sides:

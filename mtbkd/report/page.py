@@ -204,7 +204,7 @@ def _inference(content: ReportContent, ids: Iterator[str]) -> Iterator[FigureVie
 def _unsure(content: ReportContent, item: UnsureInput) -> dict[str, Any]:
     if isinstance(item.value, str):
         shown = inputs.sequence(item.value)
-    elif content.kind == "image":
+    elif item.value.ndim > 1:  # a picture, also where a network is shown its pixels as a vector
         shown = inputs.picture(item.value, f"input {item.id}")
     else:
         shown = inputs.values(item.value, content.feature_names)

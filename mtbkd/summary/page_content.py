@@ -50,7 +50,6 @@ def page_content(
         command=command,
         config=OmegaConf.to_yaml(OmegaConf.create(config.resolved)),
         facts=facts(config, problem, student),
-        kind=data.kind,
         test=on_test(problem, findings),
         ood=on_ood(problem, findings, metrics),
         voices=TeacherVoices(prior.names, prior.weights.numpy(), responsibilities(problem, student)),

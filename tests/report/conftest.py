@@ -85,7 +85,6 @@ def example_content():
         command="mtbkd data=digits inference=hmc seed=0",
         config="data:\n  name: digits\n  labelled_fraction: 0.2\nseed: 0\n",
         facts={"data": "digits", "labelled": "230 of 1,149", "engine": "hmc", "prior": "Dirichlet mixture"},
-        kind="image",
         test=TestPredictions(probs, y, entropy(probs), 0.25 * entropy(probs) * rng.random(360)),
         ood=OutOfDistribution(
             "scrambled digits",
