@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-import tempfile
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from arviz import InferenceData
 
 FORMAT = 1
+RECORD, DRAWS = "posterior.json", "draws.safetensors"
 
 
 @dataclass(frozen=True)
@@ -136,6 +137,8 @@ class Posterior:
                 "this posterior is of a Pyro model without a network; use .samples() and your own model"
             )
         x = torch.as_tensor(x)
+        if len(x) == 0:
+            raise InputError("predict was given no inputs; x needs at least one row")
         dtype = next(iter(self.values.values())).dtype
         x = x.to(dtype)
         draws = {name: v.flatten(0, 1) for name, v in self.values.items()}
@@ -148,8 +151,7 @@ class Posterior:
                     if probs is None:
                         probs = torch.empty(count, len(x), part.shape[-1], dtype=dtype)
                     probs[chosen[0] : chosen[-1] + 1, rows[0] : rows[-1] + 1] = part
-        if probs is None:
-            raise InputError("predict was given no inputs; x needs at least one row")
+        assert probs is not None
         return Prediction(probs, self.num_chains)
 
     def forward(self, weights: dict[str, Tensor], x: Tensor) -> Tensor:
@@ -175,7 +177,7 @@ class Posterior:
 
     def rows_a_chunk(self, x: Tensor, memory: float) -> int:
         """Inputs that may be predicted at once within `memory` bytes."""
-        return max(1, min(len(x), int(memory // self.widest(x)))) if len(x) else 1
+        return max(1, min(len(x), int(memory // self.widest(x))))
 
     def draws_a_chunk(self, x: Tensor, rows: int, memory: float) -> int:
         """Draws that may be predicted at once at `rows` inputs within `memory` bytes."""
@@ -241,10 +243,11 @@ class Posterior:
             "info": self.info,
             "meta": self.meta,
         }
-        temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
+        temporary = path.with_name(f".{path.name}-{uuid.uuid4().hex}")
+        temporary.mkdir()
         try:
-            save_file({k: v.contiguous() for k, v in tensors.items()}, temporary / "draws.safetensors")
-            (temporary / "posterior.json").write_text(json.dumps(record, indent=1))
+            save_file({k: v.contiguous() for k, v in tensors.items()}, temporary / DRAWS)
+            (temporary / RECORD).write_text(json.dumps(record, indent=1), encoding="utf-8")
             replace_folder(temporary, path)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -257,21 +260,7 @@ class Posterior:
         Raises `InputError` for a missing or damaged file, or another network.
         """
         path = Path(path)
-        try:
-            record = json.loads((path / "posterior.json").read_text())
-            tensors = load_file(path / "draws.safetensors")
-        except FileNotFoundError as error:
-            raise InputError(
-                f"no posterior at '{path}': {error.filename} is missing; give the folder `save` wrote"
-            ) from error
-        except (json.JSONDecodeError, SafetensorError) as error:
-            raise InputError(
-                f"posterior at '{path}' is damaged or cut short ({error}); fit or save it again"
-            ) from error
-        if record.get("format") != FORMAT:
-            raise InputError(
-                f"posterior at '{path}' has format {record.get('format')}; this version reads {FORMAT}"
-            )
+        record, tensors = read_folder(path)
 
         def group(name: str) -> dict[str, Tensor]:
             return {k.removeprefix(f"{name}/"): v for k, v in tensors.items() if k.startswith(f"{name}/")}
@@ -310,10 +299,32 @@ def density_site(density: Density, name: str, theta: Tensor) -> Tensor:
     return site.constrain(theta)[0].contiguous()
 
 
+def read_folder(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """What `save` wrote; raises `InputError` where a file is missing, damaged, or of another format."""
+    for name in (RECORD, DRAWS):
+        if not (path / name).is_file():
+            raise InputError(f"no posterior at '{path}': {name} is missing; give the folder `save` wrote")
+    try:
+        record = json.loads((path / RECORD).read_text(encoding="utf-8"))
+        tensors = load_file(path / DRAWS)
+    except (ValueError, SafetensorError) as error:
+        raise InputError(
+            f"posterior at '{path}' is damaged or cut short ({error}); fit or save it again"
+        ) from error
+    stored = record.get("format") if isinstance(record, dict) else None
+    if stored != FORMAT:
+        raise InputError(f"posterior at '{path}' has format {stored}; this version reads {FORMAT}")
+    missing = [key for key in ("network", "student", "info", "meta") if key not in record]
+    missing += [] if "log_density" in tensors else ["log_density"]
+    if missing:
+        raise InputError(f"posterior at '{path}' is damaged ({missing[0]} is missing); fit or save it again")
+    return record, tensors
+
+
 def check_network(skeleton: Skeleton, stored: dict[str, tuple[int, ...]]) -> None:
     """Raise `InputError` naming the first parameter in which a network differs from the stored one."""
     shapes = {name: tuple(shape) for name, shape in skeleton.shapes.items()}
-    for name in [*stored, *shapes]:
+    for name in [*shapes, *stored]:
         if stored.get(name) != shapes.get(name):
             raise InputError(
                 f"posterior of another network: parameter '{name}' is {stored.get(name, 'absent')} in the file and "
@@ -329,7 +340,7 @@ def replace_folder(temporary: Path, path: Path) -> None:
             raise InputError(
                 f"'{path}' holds '{others[0]}', which saving here would lose; give a folder of its own"
             )
-        old = path.with_name(f".{path.name}-old-{os.getpid()}")
+        old = temporary.with_name(f"{temporary.name}-old")
         path.rename(old)
         temporary.rename(path)
         shutil.rmtree(old)
