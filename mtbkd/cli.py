@@ -215,6 +215,9 @@ def main() -> NoReturn:
             (Launch.sweep / "multirun.yaml").unlink(missing_ok=True)
             remove_empty(Launch.new_folders)
         refuse(explain(error, conf_folder(), sys.argv[1:]))
+    except BrokenPipeError:  # who read our words has gone; Python would complain once more when it closes stdout
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except OSError as error:
         refuse(f"cannot use '{error.filename}' for the run ({error.strerror}); choose another hydra.run.dir")
     except Exception:  # a parallel run's process died: what the others did is still compared

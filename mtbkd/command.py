@@ -49,12 +49,19 @@ def _command(hydra: Any, flags: list[str], overrides: Sequence[str], key: str, f
             flags += ["--config-dir", source.path]
     # fresh=true starts over: to go on it must not be said again.
     kept = [word for word in overrides if not word.startswith("fresh=")]
-    return shlex.join(["mtbkd", *flags, *kept, f"{key}={quoted(str(folder))}"])
+    return " ".join(map(for_shell, ["mtbkd", *flags, *kept, f"{key}={quoted(str(folder))}"]))
+
+
+def for_shell(word: str) -> str:
+    """A word as a shell reads it back; one with Hydra's quotes in it stays readable."""
+    if "'" in word and not set('"$`\\!') & set(word):
+        return f'"{word}"'
+    return shlex.quote(word)
 
 
 def quoted(value: str) -> str:
     """A text as Hydra's grammar reads it back: in quotes where it has characters that mean something."""
-    if re.fullmatch(r"[A-Za-z0-9_./+-]+", value):
+    if re.fullmatch(r"[A-Za-z0-9_./+@%-]+", value):
         return value
     # Backslashes count only before a quote.
     escaped = re.sub(r"(\\*)('|$)", lambda m: m[1] * 2 + ("\\'" if m[2] else ""), value)

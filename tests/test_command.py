@@ -5,7 +5,7 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
-from mtbkd.command import constant_keys, continuing, continuing_sweep, quoted, run_name
+from mtbkd.command import constant_keys, continuing, continuing_sweep, for_shell, quoted, run_name
 
 
 def hydra_of(task, own=(), name="config", sources=()):
@@ -21,6 +21,7 @@ def hydra_of(task, own=(), name="config", sources=()):
     [
         "/a/run1",
         "/a b/c",
+        "/a/seed=1",
         "/a/seed=1,weighting=uniform",
         "/it's/here",
         "/x[1]{y}",
@@ -106,3 +107,12 @@ def test_only_what_is_swept_names_the_runs():
 
 def test_a_sweep_of_one_is_named_by_all():
     assert constant_keys(["seed=1", "data=table"]) == []
+
+
+@pytest.mark.parametrize("word", ["a b", "x='a b'", "x='$HOME'", "x='\"'", "x=[1,2]", "!x'"])
+def test_words_are_read_back_by_a_shell(word):
+    assert shlex.split(for_shell(word)) == [word]
+
+
+def test_hydras_quotes_stay_readable():
+    assert for_shell("data.path='a b.csv'") == "\"data.path='a b.csv'\""
