@@ -52,10 +52,10 @@ class Launch(Callback):
     sweep: Path | None = None
 
     def on_run_start(self, config: "DictConfig", **kwargs: Any) -> None:
-        Launch.new_folders = missing_folders(Path(config.hydra.run.dir).absolute())
+        Launch.new_folders = missing_folders(Path(os.path.abspath(config.hydra.run.dir)))
 
     def on_multirun_start(self, config: "DictConfig", **kwargs: Any) -> None:
-        Launch.sweep = Path(config.hydra.sweep.dir).absolute()
+        Launch.sweep = Path(os.path.abspath(config.hydra.sweep.dir))
         Launch.new_folders = missing_folders(Launch.sweep)
         sweep.clear(Launch.sweep)
         print(continuing_sweep(config.hydra, Launch.sweep), flush=True)
@@ -76,21 +76,22 @@ def job(config: "DictConfig") -> None:
     directory = RunDirectory(Path(hydra.runtime.output_dir), documents_of(config, hydra))
     in_sweep = hydra.mode.name == "MULTIRUN"
     command = continuing(hydra, directory.path)
-    name = directory.path.relative_to(Path(hydra.sweep.dir).absolute()).as_posix() if in_sweep else ""
+    name = os.path.relpath(directory.path, hydra.sweep.dir) if in_sweep else ""
     state: Result = "finished"
     error = ""
     began = time.perf_counter()
     try:
         work(config, directory, command, parallel_runs(hydra), in_sweep)
     except InputError as bad:
-        state, error = "bad input", str(bad)
+        state, error = "bad input", " ".join(str(bad).split())
         print(f"mtbkd: {name + ': ' * in_sweep}{error}", file=sys.stderr)
     except Exception as failure:  # told, kept by the run, and turned into an exit code by main()
         state, error = "failed", f"{type(failure).__name__}: {failure}"
         told_in = directory.path / "run.log"
         if not told_in.exists():
             traceback.print_exc()
-        print(f"mtbkd: failed: {error}\n  traceback: {told_in}\n  go on with: {command}", file=sys.stderr)
+        first = error.splitlines()[0]
+        print(f"mtbkd: failed: {first}\n  traceback: {told_in}\n  go on with: {command}", file=sys.stderr)
     outcome = Outcome(name, state, OmegaConf.to_container(config), error)  # type: ignore[arg-type]
     if in_sweep:
         print(f"{name}: {state}, {time.perf_counter() - began:.0f} s", flush=True)
@@ -215,7 +216,9 @@ def main() -> NoReturn:
             (Launch.sweep / "multirun.yaml").unlink(missing_ok=True)
             remove_empty(Launch.new_folders)
         refuse(explain(error, conf_folder(), sys.argv[1:]))
-    except BrokenPipeError:  # who read our words has gone; Python would complain once more when it closes stdout
+    except (
+        BrokenPipeError
+    ):  # who read our words has gone; Python would complain once more when it closes stdout
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:

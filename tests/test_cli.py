@@ -17,6 +17,7 @@ import yaml
 
 from mtbkd import __version__, cli, pipeline
 from mtbkd.comparison import compare
+from mtbkd.errors import InputError
 
 TINY = ["baseline=none"]
 
@@ -208,6 +209,16 @@ def test_a_sweep_goes_on_past_what_fails(mtbkd, words, tmp_path, monkeypatch):
     assert states == ["finished"] * 3
 
 
+def test_a_long_error_is_told_in_one_line(mtbkd, words, tmp_path, monkeypatch):
+    def wrong(*args):
+        raise InputError("a shape\n  is wrong; mend it")
+
+    monkeypatch.setattr(pipeline, "prepare", wrong)
+    code, _, err = mtbkd(*words)
+    assert (code, err) == (2, ["mtbkd: a shape is wrong; mend it"])
+    assert left(tmp_path) == []
+
+
 def test_a_sweep_of_bad_input_alone_exits_with_2(mtbkd, words, tmp_path):
     code, _, err = mtbkd("-m", *words, "seed=-1,-2")
     assert code == 2
@@ -228,7 +239,8 @@ def test_paths_in_a_sweep_make_no_folders(mtbkd, words, tmp_path):
         (files / name).mkdir()
         copies.append(tiny_runs.write_table(files / name))
     swept = [word for word in words if not word.startswith("data.path")]
-    code, _, _ = mtbkd("-m", *swept, f"data.path={copies[0]},{copies[1]}", "hydra.sweep.dir=sweep")
+    (tmp_path / "here").mkdir()
+    code, _, _ = mtbkd("-m", *swept, f"data.path={copies[0]},{copies[1]}", "hydra.sweep.dir=here/../sweep")
     assert code == 0
     assert len(list((tmp_path / "sweep").glob("*/report.html"))) == 2
 
