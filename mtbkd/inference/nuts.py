@@ -45,7 +45,8 @@ def sample(
     """Run Pyro's MCMC from `start [C, D]`; the draws are brought to the flat vector."""
     check_start(start, density, config.num_chains)
     model = density.held_model()
-    chains, divergences = [], []
+    chains = []
+    diverging = torch.zeros(config.num_chains, config.draws, dtype=torch.bool)
     steps = config.warmup + config.draws
     with (
         torch.random.fork_rng(),
@@ -60,6 +61,14 @@ def sample(
                 target_accept_prob=config.accept,
                 jit_compile=False,
             )
+
+            def heard(kernel: NUTS, _: object, stage: str, __: int, chain: int = c) -> None:
+                advance()
+                if (
+                    stage == "Sample"
+                ):  # the kernel forgets when it ends, and Pyro's summary takes an R-hat a weight
+                    diverging[chain, kernel.diagnostics()["divergences"]] = True
+
             first = None if start is None else density.unconstrained(start[c])
             mcmc = MCMC(
                 kernel,
@@ -67,10 +76,9 @@ def sample(
                 warmup_steps=config.warmup,
                 initial_params=first,
                 disable_progbar=True,
-                hook_fn=lambda *_: advance(),
+                hook_fn=heard,
             )
             mcmc.run(*density.arguments)
             chains.append(density.flatten(mcmc.get_samples()))
-            divergences.append(len(mcmc.diagnostics()["divergences"]["chain 0"]))
     theta = torch.stack(chains)
-    return Draws(theta, log_density_of(density, theta), info={"divergences": float(sum(divergences))})
+    return Draws(theta, log_density_of(density, theta), stats={"diverging": diverging})
