@@ -321,7 +321,7 @@ def test_outsiders_that_no_teacher_was_asked_about(tmp_path):
         assert said["ood_student_total"].shape == (9,)
         assert "ood_teachers" not in said
     assert "no bank for ood" in (tmp_path / "run" / "run.log").read_text()
-    assert "no bank for ood" in (tmp_path / "run" / "report.html").read_text()
+    assert "ood: a, b without predictions there" in (tmp_path / "run" / "report.html").read_text()
 
 
 def test_a_student_that_went_astray_has_no_scores_and_a_report(tmp_path):

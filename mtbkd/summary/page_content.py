@@ -73,7 +73,9 @@ def facts(config: RunConfig, problem: Problem, student: Posterior) -> dict[str, 
     said = {
         "Data": f"{data.name}: {'; '.join(parts)}; {data.num_classes} classes",
         "Teachers": ", ".join(problem.prior.names),
-        "Not asked": "; ".join(problem.missing.values()),
+        "Teachers not asked": "; ".join(
+            reason.removeprefix("no bank for ") for reason in problem.missing.values()
+        ),
         "Temperature": method(config, "temperature"),
         "Weighting": method(config, "weighting"),
         "Prior": method(config, "prior"),

@@ -43,7 +43,7 @@ def test_the_facts_are_told_in_words(told):
     assert content.facts["Prior"].startswith(
         "dirichlet_mixture, concentration 5.0, strength 1.0, temperature 1.0"
     )
-    assert content.facts["Not asked"] == problem.missing["ood"]
+    assert content.facts["Teachers not asked"] == "ood: first, drawn without predictions there"
     assert content.title == "animals: 2 teachers, one Bayesian student"
     assert (content.command, content.warnings) == ("mtbkd x", ("w",))
     assert facts(config, problem, models.student) == content.facts
