@@ -58,9 +58,11 @@ class Density:
         self.device = torch.device(device)
         self.tensors = tuple(t.to(self.device, dtype if t.is_floating_point() else t.dtype) for t in tensors)
         self.takes_batches = bool(self.tensors) and "scale" in inspect.signature(forward_of(model)).parameters
-        # One run of the model tells its sites; where rows can be left out, two are enough.
-        few = tuple(t[:2] for t in self.tensors) if self.takes_batches else self.tensors
-        self.sites = find_sites(model, few)
+        # Where rows can be left out, few are enough: all of them at once may not fit in memory.
+        two, one = (
+            tuple(t[:n] for t in self.tensors) if self.takes_batches else self.tensors for n in (2, 1)
+        )
+        self.sites = find_sites(model, two, one)
         self.execution = execution or Execution()
         self.held: dict[str, Tensor] = {}
         self.graphs: dict[tuple[object, ...], Graph] = {}
@@ -193,11 +195,11 @@ class Density:
         if batch is not None or not self.takes_batches or rows is None or rows >= self.num_rows:
             return self.evaluate_batch(kind, theta, self.full if batch is None else batch)
         total: tuple[Tensor, ...] | None = None
-        for chunk in torch.arange(self.num_rows).split(rows):
-            share = len(chunk) / self.num_rows
-            parts = tuple(
-                share * part.double() for part in self.evaluate_batch(kind, theta, self.batch(chunk))
-            )
+        for first in range(0, self.num_rows, rows):
+            chunk = tuple(t[first : first + rows] for t in self.tensors)
+            share = len(chunk[0]) / self.num_rows
+            batch = (*chunk, self.scalar(1 / share))
+            parts = tuple(share * part.double() for part in self.evaluate_batch(kind, theta, batch))
             total = parts if total is None else tuple(a + b for a, b in zip(total, parts, strict=True))
         assert total is not None
         return tuple(part.to(self.dtype) for part in total)

@@ -1,5 +1,6 @@
 """The continuous latents of a Pyro model, and their way to and from one flat, unconstrained vector."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -46,25 +47,44 @@ class Site:
         return inner.flatten(batch) if inner.dim() > batch else inner.unsqueeze(-1)
 
 
-def find_sites(model: Callable[..., Any], tensors: tuple[Tensor, ...]) -> list[Site]:
-    """The continuous latents of one run of the model."""
+def find_sites(
+    model: Callable[..., Any], tensors: tuple[Tensor, ...], fewer: tuple[Tensor, ...]
+) -> list[Site]:
+    """The continuous latents of a model, from two runs of it, of which the second may have fewer rows.
+
+    Raises `InputError` for latents that are discrete, or that differ between the runs: a traced density has the same
+    ones, with the same supports, whatever their values and however many rows it is given.
+    """
     with torch.random.fork_rng(), torch.no_grad():
-        trace = poutine.trace(model).get_trace(*tensors)
-    refuse_random_subsampling(trace)
-    sites = []
-    for name, node in trace.nodes.items():
-        if node["type"] != "sample" or node["is_observed"] or poutine.util.site_is_subsample(node):
-            continue
-        sites.append(make_site(name, node["fn"], cast(Tensor, node["value"]).shape))
+        traces = [poutine.trace(model).get_trace(*rows) for rows in (tensors, fewer)]
+    refuse_random_subsampling(traces[0])
+    tell_parameters(traces[0])
+    sites, again = ([make_site(name, node) for name, node in latents(trace)] for trace in traces)
     if not sites:
         raise InputError(
             "the model has no continuous latent site; declare what is to be inferred by pyro.sample"
         )
+    if [site.name for site in sites] != [site.name for site in again]:
+        raise InputError(
+            "the model has other sites when run again; a traced density has the same ones each time"
+        )
+    for one, other in zip(sites, again, strict=True):
+        refuse_change(one, other)
     return place(sites)
 
 
-def make_site(name: str, distribution: Any, shape: torch.Size) -> Site:
+def latents(trace: poutine.Trace) -> list[tuple[str, Any]]:
+    """The sites of a run that are neither observed nor a plate's."""
+    return [
+        (name, node)
+        for name, node in trace.nodes.items()
+        if node["type"] == "sample" and not node["is_observed"] and not poutine.util.site_is_subsample(node)
+    ]
+
+
+def make_site(name: str, node: Any) -> Site:
     """One latent site, not yet placed; raises `InputError` where it is discrete."""
+    distribution, shape = node["fn"], cast(Tensor, node["value"]).shape
     support = distribution.support
     if support.is_discrete:
         raise InputError(
@@ -86,6 +106,35 @@ def refuse_random_subsampling(trace: poutine.Trace) -> None:
                     f"plate '{frame.name}' subsamples its rows at random, which a traced density cannot; "
                     "write the plate without subsample_size and let the model take `scale` (N / n)"
                 )
+
+
+def refuse_change(one: Site, other: Site) -> None:
+    """Raise `InputError` where a site's shape or support is another one in the second run."""
+    if one.shape != other.shape:
+        raise InputError(
+            f"site '{one.name}' has shape {tuple(one.shape)} and, with fewer rows, {tuple(other.shape)}: latents of "
+            "single rows do not go with mini-batches; let the model take no `scale`"
+        )
+    if one.transform is None or other.transform is None:
+        same = one.transform is other.transform
+    else:
+        middle = torch.zeros(one.unconstrained)
+        same = torch.equal(one.transform(middle), other.transform(middle))
+    if not same:
+        raise InputError(
+            f"the support of site '{one.name}' depends on other sites; give it a fixed one and transform its value"
+        )
+
+
+def tell_parameters(trace: poutine.Trace) -> None:
+    """Warn of what the engines leave as it is: they infer sample sites alone."""
+    names = [name for name, node in trace.nodes.items() if node["type"] == "param"]
+    if names:
+        warnings.warn(
+            f"the model's parameters ({', '.join(names[:5])}) are held at their present values; what is to be inferred "
+            "is declared by pyro.sample",
+            stacklevel=2,
+        )
 
 
 def is_real(support: object) -> bool:

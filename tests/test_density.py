@@ -489,6 +489,23 @@ def subsampled(x: Tensor) -> None:
         pyro.sample("obs", dist.Normal(loc, 1.0), obs=x[rows])
 
 
+def moving_support(x: Tensor) -> None:
+    top = pyro.sample("top", dist.HalfNormal(1.0))
+    pyro.sample("below", dist.Uniform(0.0, top))
+
+
+def now_and_then(x: Tensor) -> None:
+    loc = pyro.sample("loc", dist.Normal(0.0, 1.0))
+    now_and_then.runs = getattr(now_and_then, "runs", 0) + 1
+    if now_and_then.runs % 2:
+        pyro.sample("extra", dist.Normal(loc, 1.0))
+
+
+def one_a_row(x: Tensor, scale: Tensor | None = None) -> None:
+    with pyro.plate("data", len(x)):
+        pyro.sample("own", dist.Normal(0.0, 1.0))
+
+
 def nothing_latent(x: Tensor) -> None:
     pyro.sample("obs", dist.Normal(torch.zeros(len(x)), 1.0).to_event(1), obs=x)
 
@@ -500,11 +517,28 @@ def nothing_latent(x: Tensor) -> None:
         (counting, r"site 'count' \(Poisson\) is discrete"),
         (subsampled, "plate 'people' subsamples its rows at random"),
         (nothing_latent, "no continuous latent site"),
+        (moving_support, "support of site 'below' depends on other sites"),
+        (now_and_then, "other sites when run again"),
+        (one_a_row, r"site 'own' has shape \(2,\) and, with fewer rows, \(1,\)"),
     ],
 )
 def test_what_cannot_be_traced_is_refused_by_name(model, message):
     with pytest.raises(InputError, match=message):
         Density(model, (X[:, 0],))
+
+
+def test_parameters_are_told_as_held():
+    def model(x: Tensor) -> None:
+        loc = pyro.sample("loc", dist.Normal(0.0, 1.0))
+        with pyro.plate("data", len(x)):
+            pyro.sample("obs", dist.Normal(loc, pyro.param("spread", torch.tensor(2.0))), obs=x)
+
+    with pyro.get_param_store().scope(), pytest.warns(UserWarning, match=r"parameters \(spread\) are held"):
+        density = Density(model, (X[:, 0],))
+    theta = torch.tensor([[0.3]])
+    with pyro.get_param_store().scope():
+        expected = dist.Normal(0.0, 1.0).log_prob(theta[0]) + dist.Normal(0.3, 2.0).log_prob(X[:, 0]).sum()
+        torch.testing.assert_close(density.log_prob(theta), expected)
 
 
 def test_finding_sites_leaves_the_global_generator():
