@@ -58,6 +58,19 @@ def log_density_of(density: Density, theta: Tensor) -> Tensor:
     return torch.stack(columns, 1)
 
 
+class Diverged(RuntimeError):
+    """An optimisation left the finite numbers; the message says at which step and what to lower."""
+
+
+def check_finite_step(engine: str, step: int, value: Tensor, learning_rate: float) -> None:
+    """Raise `Diverged` where an objective is not finite."""
+    if not bool(torch.isfinite(value).all()):
+        raise Diverged(
+            f"{engine} diverged: its objective is not finite at step {step}; "
+            f"lower its learning rate ({learning_rate:g}), or scale the inputs"
+        )
+
+
 def check_start(start: Tensor | None, density: Density, num_chains: int) -> None:
     """Raise `InputError` unless the start is `[num_chains, D]` and has a finite density."""
     if start is None:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mtbkd.density import Density
 from mtbkd.errors import require_choice, require_positive
-from mtbkd.inference.engine import Draws, EngineConfig, check_start, log_density_of
+from mtbkd.inference.engine import Draws, EngineConfig, check_finite_step, check_start, log_density_of
 from mtbkd.inference.rows import batches
 from mtbkd.progress import Progress
 
@@ -78,6 +78,7 @@ def sample(
     with progress.stage("MAP", config.steps) as advance:
         for step in range(config.steps):
             value, grad = density.value_and_grad(theta, next(source) if density.takes_batches else None)
+            check_finite_step("map", step, value, config.learning_rate)
             theta.grad = -grad / density.num_rows
             set_rate(optimizer, config.learning_rate * rate(config.schedule, step, config.steps))
             optimizer.step()

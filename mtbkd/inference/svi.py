@@ -22,7 +22,7 @@ from torch import Tensor
 
 from mtbkd.density import Density
 from mtbkd.errors import require_at_least, require_choice, require_positive
-from mtbkd.inference.engine import Draws, check_start, log_density_of
+from mtbkd.inference.engine import Draws, check_finite_step, check_start, log_density_of
 from mtbkd.inference.map import SCHEDULES, rate, set_rate
 from mtbkd.inference.rows import batches
 from mtbkd.progress import Progress
@@ -122,6 +122,7 @@ def climb(
             value, grad = density.value_and_grad(
                 theta.detach(), next(source) if density.takes_batches else None
             )
+            check_finite_step("svi", step, value, config.learning_rate)
             entropy = posterior.entropy()
             # grad . theta has the gradient of E_q[log p] by the reparametrised draws, without another pass.
             loss = -((grad * theta).sum() / config.particles + entropy) / density.num_rows
