@@ -30,9 +30,9 @@ def metrics(folder, **student):
 
 def test_every_arm_is_run_on_both_pools_with_five_seeds():
     planned = list(runs(quick=False))
-    assert len(planned) == len({run.folder(Path("runs")) for run in planned}) == 5 * 2 * 5
+    assert len(planned) == len({run.folder(Path("runs")) for run in planned}) == 6 * 2 * 5
     assert {run.pool for run in planned} == {"fit", "all"}
-    assert len(list(runs(quick=True))) == 5 * 2
+    assert len(list(runs(quick=True))) == 6 * 2
 
 
 def test_the_command_says_everything(run, tmp_path):
