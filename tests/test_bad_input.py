@@ -262,7 +262,7 @@ def test_a_truncated_posterior_is_told(name, posterior, tmp_path):
 def test_a_posterior_in_another_network_is_told(posterior, tmp_path):
     posterior.save(tmp_path / "p")
     with pytest.raises(
-        InputError, match=r"'0.bias' is \(3,\) in the file and \(5,\) in this network; load it into"
+        InputError, match=r"'0.weight' is \(3, 4\) in the file and \(5, 4\) in this network; load it into"
     ):
         Posterior.load(tmp_path / "p", students.mlp(4, [5], K))
     with pytest.raises(

@@ -120,7 +120,7 @@ def test_one_teacher_is_plain_distillation_in_all_weights(probs):
     y = torch.tensor([0, -1, 2, 3, -1])
     concentration, scale = 4.0, 0.7
     prior = DirichletMixture(bank_of(probs[:1]), torch.ones(NUM_ROWS, 1), concentration)
-    student = Student(network, prior, weight_prior=NormalWeights(scale))
+    student = Student(network, prior, weight_prior=NormalWeights(scale, "fixed"))
     from mtbkd.density import Density
 
     density = Density(student, student.rows((x, y)), dtype=torch.float64)

@@ -179,7 +179,8 @@ def test_raw_inputs(digits):
     module = network().eval()
     raw = TorchTeacher("a", module, inputs="raw").predict(digits.test)
     with torch.no_grad():
-        torch.testing.assert_close(raw, module(16 * digits.test.x), rtol=1e-4, atol=1e-4)
+        grey_levels = torch.from_numpy(digits.test.raw).flatten(1)
+        torch.testing.assert_close(raw, module(grey_levels), rtol=1e-4, atol=1e-4)
     words = dataclasses.replace(digits.test, raw=digits.test.ids)
     with pytest.raises(InputError, match="not numbers; choose inputs: transformed"):
         TorchTeacher("a", module, inputs="raw").predict(words)
