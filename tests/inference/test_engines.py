@@ -182,6 +182,20 @@ def test_a_student_with_two_weights_is_the_quadrature(name):
     assert (got - predictive).abs().max() < 0.3 * tolerance
 
 
+def test_a_student_of_a_bayesian_teacher_is_the_same_from_mini_batches():
+    student, x, y, _ = small_problem()
+    config = replace(ENGINES["svi"].config, particles=16, steps=2000, draws=2000)
+    whole, parts = (
+        fit(student, (x, y), replace(config, batch_size=size), progress=False)
+        .samples()["line.weight"]
+        .flatten(0, 2)
+        for size in (None, 2)
+    )
+    # The noise of batches of two of six rows is left in the mean; a batch taken for all would widen by sqrt(3).
+    assert ((whole.mean(0) - parts.mean(0)) / whole.std(0)).abs().max() < 0.2
+    assert (whole.std(0) / parts.std(0)).log().abs().max() < 0.12
+
+
 # ---- seeds, chains, starts ----------------------------------------------------------------------------------------
 
 
