@@ -184,7 +184,7 @@ def test_a_student_with_two_weights_is_the_quadrature(name):
 
 def test_a_student_of_a_bayesian_teacher_is_the_same_from_mini_batches():
     student, x, y, _ = small_problem()
-    config = replace(ENGINES["svi"].config, particles=16, steps=2000, draws=2000)
+    config = replace(ENGINES["svi"].config, particles=16, steps=1000, learning_rate=0.03, draws=1000)
     whole, parts = (
         fit(student, (x, y), replace(config, batch_size=size), progress=False)
         .samples()["line.weight"]

@@ -55,7 +55,7 @@ def test_a_fit_does_not_know_the_one_before():
 
 def test_more_particles_than_one_lower_the_noise():
     """The ELBO's trace of two runs that differ in particles alone: variances 1 and 1/8 of the particles' part."""
-    config = replace(ENGINES["svi"].config, steps=300, learning_rate=1e-6, init_scale=0.3)
+    config = replace(ENGINES["svi"].config, steps=150, learning_rate=1e-6, init_scale=0.3)
     one, eight = (
         fit(linear, linear_data(), replace(config, particles=n), progress=False).trace["elbo"].var().item()
         for n in (1, 8)

@@ -117,7 +117,7 @@ def test_one_teacher_is_plain_distillation_in_all_weights(probs):
     """-log posterior = CE(y, f) + lambda CE(p, q) + weight decay + constant, by value and by gradient."""
     network = mlp(3, [6], NUM_CLASSES).double()
     x = torch.randn(NUM_ROWS, 3, generator=generator(3)).double()
-    y = torch.tensor([0, -1, 2, 3, -1])
+    y = torch.tensor([0, 1, 2, 3, -1])
     concentration, scale = 4.0, 0.7
     prior = DirichletMixture(bank_of(probs[:1]), torch.ones(NUM_ROWS, 1), concentration)
     student = Student(network, prior, weight_prior=NormalWeights(scale, "fixed"))
@@ -306,7 +306,7 @@ def test_a_prior_knows_whose_rows_it_speaks_of(probs):
     bank = TeacherBank.from_probs({"t": probs[0]}, inputs=x)
     prior = DirichletMixture(bank, uniform(bank))
     student = Student(mlp(2, [3], NUM_CLASSES), prior)
-    y = torch.zeros(NUM_ROWS, dtype=torch.long)
+    y = torch.arange(NUM_ROWS) % NUM_CLASSES
     assert len(student.rows((x, y))) == 4
     assert len(student.rows((x.double(), y))) == 4  # the same numbers in another precision
     with pytest.raises(InputError, match="another order"):
