@@ -9,6 +9,7 @@ import tiny_runs
 
 from mtbkd import pipeline
 from mtbkd.errors import InputError
+from mtbkd.inference.engine import Diverged
 from mtbkd.pipeline import run
 from mtbkd.posterior import Posterior
 from mtbkd.run_directory import RunDirectory
@@ -324,12 +325,13 @@ def test_outsiders_that_no_teacher_was_asked_about(tmp_path):
     assert "ood: a, b without predictions there" in (tmp_path / "run" / "report.html").read_text()
 
 
-def test_a_student_that_went_astray_has_no_scores_and_a_report(tmp_path):
+def test_a_student_that_went_astray_ends_the_run_and_says_what_to_lower(tmp_path):
     config = tiny(tmp_path, "inference.learning_rate=1e38", "baseline=none", inference="map")
-    run(config, RunDirectory(tmp_path / "run"), "mtbkd")
-    metrics = metrics_in(tmp_path / "run")
-    assert metrics["diagnostics"]["verdict"] == "not converged"
-    assert {metrics["student"][key] for key in ("accuracy", "nll", "brier", "ece")} == {None}
+    with pytest.raises(Diverged, match="lower its learning rate"):
+        run(config, RunDirectory(tmp_path / "run"), "mtbkd")
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert record["state"] == "failed"
+    assert "lower its learning rate" in json.dumps(record)
 
 
 def test_a_warning_is_told_once_in_log_and_report(tmp_path, monkeypatch, capsys):
