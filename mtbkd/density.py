@@ -28,6 +28,10 @@ Batch = tuple[Tensor, ...]
 # Seconds of eager gradients from which on compiling (some 20 s cold, two to three times faster after) is worth it.
 COMPILING_PAYS_AFTER = 60.0
 
+# Bytes that an operation writes on average below which a second thread costs more than it brings (measured: digits'
+# student, two cores: 21 s with one thread and 36 s with two, five times slower beside another busy process).
+SMALL_OPERATION = 100_000
+
 # Rows on which the cost of all is measured: tracing runs the model, and all rows at once may not fit in memory.
 PLANNING_ROWS = 256
 
@@ -39,6 +43,7 @@ class Density:
         `scale = N / n` on everything that is summed over rows
     tensors: the model's arguments; where the model takes `scale`, each has one entry a row, `[N, ...]`
     dtype, device: of theta and of every floating tensor
+    small: whether one thread serves it best (known once planned)
     execution: compiled or not, chains batched or looped, rows a chunk (`plan` chooses by size)
 
     Raises `InputError` for discrete latents, random subsampling and models without latents.
@@ -64,6 +69,7 @@ class Density:
         )
         self.sites = find_sites(model, two, one)
         self.execution = execution or Execution()
+        self.small = False
         self.held: dict[str, Tensor] = {}
         self.graphs: dict[tuple[object, ...], Graph] = {}
 
@@ -269,7 +275,9 @@ class Density:
             rows = max(1, most) if most < self.num_rows else None
         seconds = size.seconds(num_chains, loop, used / traced) * evaluations
         choice = compiled == "always" or (compiled == "auto" and seconds > COMPILING_PAYS_AFTER)
-        return self.with_execution(Execution(compiled=choice, loop=loop, rows=rows))
+        planned = self.with_execution(Execution(compiled=choice, loop=loop, rows=rows))
+        planned.small = size.bytes / size.calls * together * used / traced < SMALL_OPERATION
+        return planned
 
     def with_execution(self, execution: Execution) -> "Density":
         """The same density, run another way."""

@@ -18,6 +18,7 @@ from mtbkd.inference.engine import Draws, EngineConfig
 from mtbkd.posterior import Posterior
 from mtbkd.progress import Progress, TerminalProgress
 from mtbkd.students.student import Student
+from mtbkd.threads import one_thread
 
 Data = DistillationData | tuple[Tensor, ...]
 
@@ -68,7 +69,8 @@ def fit(
     density = density.plan(
         config.num_chains, config.evaluations, getattr(config, "batch_size", None), compiled
     )
-    draws: Draws = engine.sample(density, config, theta, generator, shown)
+    with one_thread(density.small):
+        draws: Draws = engine.sample(density, config, theta, generator, shown)
     return Posterior.of(model, density, draws, config, seed, time.perf_counter() - began)
 
 
@@ -114,7 +116,8 @@ def starts(
         return theta
     warm = replace(map_engine.warm_start(config), num_starts=num_chains)
     climbing = density.plan(num_chains, warm.steps, warm.batch_size, compiled)
-    return map_engine.sample(climbing, warm, theta, generator, progress).theta[:, 0]
+    with one_thread(climbing.small):
+        return map_engine.sample(climbing, warm, theta, generator, progress).theta[:, 0]
 
 
 def first_values(

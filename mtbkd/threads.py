@@ -1,6 +1,8 @@
 """How many threads torch takes: parallel runs share the cores, or each slows all others down."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 def set_threads(threads: str, parallel: int) -> None:
@@ -14,6 +16,20 @@ def set_threads(threads: str, parallel: int) -> None:
         torch.set_num_threads(int(threads))
     elif "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(max(1, available_cores() // parallel))
+
+
+@contextmanager
+def one_thread(wanted: bool) -> Iterator[None]:
+    """Where `wanted`, torch takes one thread within, and as many as before afterwards."""
+    import torch
+
+    before = torch.get_num_threads()
+    if wanted:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def available_cores() -> int:

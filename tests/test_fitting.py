@@ -194,3 +194,29 @@ def test_the_smallest_and_the_largest_problems():
         student = Student(mlp(6, [], k), DirichletMixture(bank, entropy(bank)))
         posterior = fit(student, (x, y), replace(MAP, batch_size=2), progress=False)
         assert torch.isfinite(posterior.predict(x).probs).all()
+
+
+def test_a_small_student_takes_one_thread_and_gives_the_others_back():
+    x = torch.randn(300, 20, generator=torch.Generator().manual_seed(0))
+    y = torch.arange(300) % 3
+    config = mtbkd.inference.SVIConfig(steps=30, warm_start=30, draws=4)
+    before = torch.get_num_threads()
+    draws = []
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            student = mtbkd.Student(mtbkd.students.mlp(20, [8], 3))
+            posterior = mtbkd.fit(student, (x, y), config, compiled="never", progress=False)
+            draws.append(posterior.values["0.weight"])
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(*draws)
+
+
+def test_a_network_of_large_operations_keeps_its_threads():
+    student = mtbkd.Student(mtbkd.students.cnn((1, 28, 28), [32, 64], 3))
+    density = mtbkd.Density(student, student.rows((torch.zeros(128, 1, 28, 28), torch.zeros(128))))
+    assert not density.plan(1, 10, 128).small
+    small = mtbkd.Student(mtbkd.students.mlp(20, [8], 3))
+    assert mtbkd.Density(small, small.rows((torch.zeros(64, 20), torch.zeros(64)))).plan(1, 10, 64).small
