@@ -28,8 +28,8 @@ Batch = tuple[Tensor, ...]
 # Seconds of eager gradients from which on compiling (some 20 s cold, two to three times faster after) is worth it.
 COMPILING_PAYS_AFTER = 60.0
 
-# Bytes that an operation writes on average below which a second thread costs more than it brings (measured: digits'
-# student, two cores: 21 s with one thread and 36 s with two, five times slower beside another busy process).
+# Bytes that an operation writes on average below which a second thread costs more than it brings: one trial each of
+# the digits run on two cores took 21 s with one thread, 36 s with two, and 72 s with two beside another busy process.
 SMALL_OPERATION = 100_000
 
 # Rows on which the cost of all is measured: tracing runs the model, and all rows at once may not fit in memory.
