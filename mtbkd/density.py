@@ -9,6 +9,7 @@ size.
 """
 
 import inspect
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, cast
@@ -20,7 +21,7 @@ from torch import Tensor
 from torch.func import grad_and_value, vmap
 
 from mtbkd.errors import InputError
-from mtbkd.graphs import Execution, Graph, GraphSize, trace_graph
+from mtbkd.graphs import COMPILER_NEEDED, Execution, Graph, GraphSize, compiler_found, trace_graph
 from mtbkd.sites import find_sites, place
 
 Batch = tuple[Tensor, ...]
@@ -275,6 +276,13 @@ class Density:
             rows = max(1, most) if most < self.num_rows else None
         seconds = size.seconds(num_chains, loop, used / traced) * evaluations
         choice = compiled == "always" or (compiled == "auto" and seconds > COMPILING_PAYS_AFTER)
+        if choice and not compiler_found(self.device):
+            warnings.warn(
+                f"no C++ compiler was found; going on eagerly. {COMPILER_NEEDED}",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+            choice = False
         planned = self.with_execution(Execution(compiled=choice, loop=loop, rows=rows))
         planned.small = size.bytes / size.calls * together * used / traced < SMALL_OPERATION
         return planned

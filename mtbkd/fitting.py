@@ -4,6 +4,7 @@ import inspect
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -13,12 +14,13 @@ from mtbkd import registry
 from mtbkd.data.distillation import DistillationData
 from mtbkd.density import Density
 from mtbkd.errors import InputError, require_choice
+from mtbkd.fit_record import FitRecord
 from mtbkd.inference import map as map_engine
+from mtbkd.inference.checkpoints import Checkpoints
 from mtbkd.inference.engine import Draws, EngineConfig
 from mtbkd.posterior import Posterior
 from mtbkd.progress import Progress, TerminalProgress
 from mtbkd.students.student import Student
-from mtbkd.threads import one_thread
 
 Data = DistillationData | tuple[Tensor, ...]
 
@@ -33,6 +35,7 @@ def fit(
     compiled: str = "auto",
     start: Posterior | None = None,
     progress: bool | Progress = True,
+    checkpoint: str | Path | None = None,
 ) -> Posterior:
     """Fit a student, or any Pyro model with continuous latents, by any engine.
 
@@ -43,35 +46,46 @@ def fit(
     compiled: 'auto' (where it pays, by size), 'always', 'never'
     start: a posterior of the same model whose first draw of each chain the chains start from, in place of the
         engine's own warm start by MAP
+    checkpoint: a folder in which the run keeps what it needs to go on; after a kill, the same call goes on from there
+        and ends with the same draws, bit for bit (Pyro's own engines start again). It is yours to remove afterwards
     Raises `InputError` for what does not fit together.
     """
     config = registry.default_config("inference", inference) if isinstance(inference, str) else inference
     require_choice("compiled", compiled, ("auto", "always", "never"))
     engine = registry.find("inference", config.name)
     shown = (TerminalProgress() if progress else Progress()) if isinstance(progress, bool) else progress
-    generator = torch.Generator().manual_seed(seed)
     began = time.perf_counter()
-
     dtype = getattr(torch, getattr(config, "dtype", "float32"))
-    tensors = tensors_of(model, data)
-    density = Density(model, tensors, dtype=dtype, device=pick_device(device))
+    density = Density(model, tensors_of(model, data), dtype=dtype, device=pick_device(device))
+    given = None if start is None else values_of(start, density, config)
+    record = FitRecord.open(checkpoint, density, config, seed, given)
+    generator = torch.Generator().manual_seed(seed)
+    climbing, sampling = (Checkpoints(generator, record.part(name)) for name in ("warm_start", "engine"))
+
     partly = isinstance(model, Student) and len(model.bayesian) < len(density.sites) and config.name != "map"
     num_starts = 1 if partly else config.num_chains
-    theta = starts(density, model, config, num_starts, start, generator, compiled, shown)
+    theta = first_values(density, model, num_starts, generator)
+    if given is not None:
+        theta = given[:num_starts].expand(num_starts, -1)
+    elif getattr(config, "warm_start", 0):
+        warm = replace(map_engine.warm_start(config), num_starts=num_starts)
+        planned = record.plan("warm_start", density, warm, compiled)
+        with record.threads("warm_start"):
+            theta = map_engine.sample(planned, warm, theta, generator, shown, climbing).theta[:, 0]
+    elif partly:
+        raise InputError(
+            "layers that are not Bayesian are held at their MAP; set warm_start above 0, or give start"
+        )
     if partly:
-        if start is None and not getattr(config, "warm_start", 0):
-            raise InputError(
-                "layers that are not Bayesian are held at their MAP; set warm_start above 0, or give start"
-            )
         values = density.unflatten(theta[0])
         density = density.restrict(cast(Student, model).bayesian, values)
         theta = density.flatten(values).expand(config.num_chains, -1)
-    density = density.plan(
-        config.num_chains, config.evaluations, getattr(config, "batch_size", None), compiled
-    )
-    with one_thread(density.small):
-        draws: Draws = engine.sample(density, config, theta, generator, shown)
-    return Posterior.of(model, density, draws, config, seed, time.perf_counter() - began)
+    density = record.plan("engine", density, config, compiled)
+    with record.threads("engine"):
+        draws: Draws = engine.sample(density, config, theta, generator, shown, sampling)
+    posterior = Posterior.of(model, density, draws, config, seed, time.perf_counter() - began)
+    resumed = climbing.resumed_from if sampling.resumed_from is None else sampling.resumed_from
+    return replace(posterior, meta=posterior.meta | {"resumed_from_step": resumed})
 
 
 def tensors_of(model: Student | Callable[..., Any], data: Data) -> tuple[Tensor, ...]:
@@ -93,31 +107,14 @@ def tensors_of(model: Student | Callable[..., Any], data: Data) -> tuple[Tensor,
     return tuple(torch.as_tensor(value) for value in data)
 
 
-def starts(
-    density: Density,
-    model: Student | Callable[..., Any],
-    config: EngineConfig,
-    num_chains: int,
-    start: Posterior | None,
-    generator: torch.Generator,
-    compiled: str,
-    progress: Progress,
-) -> Tensor:
-    """Where the chains begin, `[C, D]`: a given posterior, or MAPs from independent starts."""
-    if start is not None:
-        theta = density.flatten({name: value[:, 0] for name, value in start.samples().items()})
-        if len(theta) not in (1, config.num_chains):
-            raise InputError(
-                f"start has {len(theta)} chains, the engine {config.num_chains}; give as many, or one"
-            )
-        return theta[:num_chains].expand(num_chains, -1)
-    theta = first_values(density, model, num_chains, generator)
-    if not getattr(config, "warm_start", 0):
-        return theta
-    warm = replace(map_engine.warm_start(config), num_starts=num_chains)
-    climbing = density.plan(num_chains, warm.steps, warm.batch_size, compiled)
-    with one_thread(climbing.small):
-        return map_engine.sample(climbing, warm, theta, generator, progress).theta[:, 0]
+def values_of(start: Posterior, density: Density, config: EngineConfig) -> Tensor:
+    """The first draw of each chain of a posterior, `[C, D]` or, of one chain, `[1, D]`."""
+    theta = density.flatten({name: value[:, 0] for name, value in start.samples().items()})
+    if len(theta) not in (1, config.num_chains):
+        raise InputError(
+            f"start has {len(theta)} chains, the engine {config.num_chains}; give as many, or one"
+        )
+    return theta
 
 
 def first_values(

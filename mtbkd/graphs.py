@@ -1,5 +1,8 @@
 """A traced function of tensors, run eagerly or compiled, and what it costs."""
 
+import os
+import shutil
+import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +16,10 @@ Tensors = tuple[Tensor, ...]
 
 # Relative disagreement between compiled and eager results that still counts as rounding.
 TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-10}
+
+COMPILER_NEEDED = (
+    "A C++ compiler (g++) is needed to compile; compiled='never' (command line: compile=never) silences this."
+)
 
 
 @dataclass(frozen=True)
@@ -66,11 +73,17 @@ class Graph:
         """Go on eagerly, with one warning."""
         self.compiled = None
         warnings.warn(
-            f"{why}; going on with the eager graph, which is slower but right. "
-            "A C++ compiler (g++) is needed to compile; compiled='never' (command line: compile=never) silences this.",
+            f"{why}; going on with the eager graph, which is slower but right. {COMPILER_NEEDED}",
             RuntimeWarning,
             stacklevel=2,
         )
+
+
+def compiler_found(device: torch.device) -> bool:
+    """Whether graphs can be compiled for a device: on CPU that takes a C++ compiler, `$CXX` or the system's."""
+    usual = {"darwin": "clang++", "win32": "cl"}.get(sys.platform, "g++")
+    command = os.environ.get("CXX", usual).split()
+    return device.type != "cpu" or bool(command and shutil.which(command[0]))
 
 
 def trace_graph(function: Callable[..., Tensors], inputs: Tensors, compiled: bool) -> Graph:

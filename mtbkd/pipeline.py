@@ -2,13 +2,16 @@
 
     data -> teachers -> temperature -> weighting -> prior -> student -> engine -> posterior -> scores -> report
 
-Each fitted posterior is kept as soon as it is there, so that a run that was stopped goes on from it.
+Each fitted posterior is kept as soon as it is there, and checkpoints while it is being fitted, so that a run that was
+stopped goes on from there.
 """
 
 import logging
+import shutil
 import time
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 from mtbkd import registry
@@ -79,7 +82,9 @@ def fit_students(
     data, top = problem.data, config.settings
     student = make_student(config, data, problem.prior)
 
-    def fit_it(model: Student, inference: EngineConfig, start: Posterior | None = None) -> Posterior:
+    def fit_it(
+        model: Student, inference: EngineConfig, folder: Path, start: Posterior | None = None
+    ) -> Posterior:
         return fit(
             model,
             data,
@@ -89,17 +94,22 @@ def fit_students(
             compiled=top.compile,
             start=start,
             progress=progress,
+            checkpoint=folder,
         )
 
-    def fitted(name: str, work: Callable[[], Posterior]) -> Posterior:
-        folder = directory.stages / name
+    def fitted(name: str, work: Callable[[Path], Posterior]) -> Posterior:
+        folder, begun = directory.stages / name, directory.stages / f"{name}-begun"
         if folder.exists():
             posterior = Posterior.load(folder, student.skeleton.module)
             timing[f"{name}_s"] = float(posterior.meta["seconds"])
             log.info("%s: fitted before, read again", name)
             return posterior
-        posterior = timed(timing, name, work)
+        posterior = timed(timing, name, lambda: work(begun))
         posterior.save(folder)
+        if (step := posterior.meta["resumed_from_step"]) is not None:
+            timing["resumed_from_step"] = step
+            log.info("%s: went on from step %d", name, step)
+        shutil.rmtree(begun)
         return posterior
 
     engine, wanted = config.inference, config.baseline
@@ -107,10 +117,12 @@ def fit_students(
     starts = bool(getattr(engine, "warm_start", 0))
     maps = label_only = None
     if not is_map and (starts or wanted.kd_student):
-        maps = fitted("kd_student", lambda: fit_it(student, warm_start(engine)))
+        maps = fitted("kd_student", lambda begun: fit_it(student, warm_start(engine), begun))
     if wanted.label_only_student and bool((data.pool.y >= 0).any()):
-        label_only = fitted("label_only_student", lambda: fit_it(make_student(config, data), engine))
-    final = fitted("student", lambda: fit_it(student, engine, maps if starts else None))
+        label_only = fitted(
+            "label_only_student", lambda begun: fit_it(make_student(config, data), engine, begun)
+        )
+    final = fitted("student", lambda begun: fit_it(student, engine, begun, maps if starts else None))
     final.save(directory.path / "posterior")
     kd = final if is_map else maps
     return Models(final, kd.chains(slice(0, 1)) if kd is not None and wanted.kd_student else None, label_only)

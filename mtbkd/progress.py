@@ -11,8 +11,9 @@ class Progress:
     """Hears about stages of work and shows nothing."""
 
     @contextmanager
-    def stage(self, name: str, total: int) -> Iterator[Advance]:
-        """A stage of `total` steps; yields `advance(steps=1, **figures)`, figures being its vital numbers."""
+    def stage(self, name: str, total: int, done: int = 0) -> Iterator[Advance]:
+        """A stage of `total` steps, `done` of them before; yields `advance(steps=1, **figures)`, figures being its
+        vital numbers."""
         yield lambda steps=1, **figures: None
 
 
@@ -23,7 +24,7 @@ class TerminalProgress(Progress):
         self.delay = delay
 
     @contextmanager
-    def stage(self, name: str, total: int) -> Iterator[Advance]:
+    def stage(self, name: str, total: int, done: int = 0) -> Iterator[Advance]:
         from rich.console import Console
         from rich.progress import (
             BarColumn,
@@ -43,7 +44,7 @@ class TerminalProgress(Progress):
             TextColumn("{task.fields[figures]}"),
         )
         bar = RichProgress(*columns, console=Console(stderr=True), auto_refresh=False, transient=False)
-        task = bar.add_task(name, total=total, figures="")
+        task = bar.add_task(name, total=total, completed=done, figures="")
         began = shown = time.monotonic()
         pending = 0
 

@@ -19,13 +19,12 @@ def set_threads(threads: str, parallel: int) -> None:
 
 
 @contextmanager
-def one_thread(wanted: bool) -> Iterator[None]:
-    """Where `wanted`, torch takes one thread within, and as many as before afterwards."""
+def threads_within(number: int) -> Iterator[None]:
+    """Torch takes this many threads within, and as many as before afterwards."""
     import torch
 
     before = torch.get_num_threads()
-    if wanted:
-        torch.set_num_threads(1)
+    torch.set_num_threads(number)
     try:
         yield
     finally:

@@ -151,7 +151,7 @@ def test_stages_are_told():
     stages = []
 
     class Listening(Progress):
-        def stage(self, name, total):
+        def stage(self, name, total, done=0):
             stages.append((name, total))
             return super().stage(name, total)
 

@@ -1,10 +1,11 @@
 """What an engine is: a file with a `*Config` and `sample`, from a density to draws.
 
-    sample(density, config, start, generator, progress) -> Draws
+    sample(density, config, start, generator, progress, checkpoints) -> Draws
 
 density: with its execution planned; start: `[C, D]`, or None: the engine's own; generator: the run's only source of
-chance. A config may name `warm_start`, the number of MAP steps that give the start, and `num_chains`; `evaluations`
-tells beforehand how many gradients the run takes, by which `Density.plan` decides.
+chance; checkpoints: where the engine keeps its state after each step, and finds it again after a kill. A config may
+name `warm_start`, the number of MAP steps that give the start, and `num_chains`; `evaluations` tells beforehand how
+many gradients the run takes, by which `Density.plan` decides.
 """
 
 from dataclasses import dataclass, field

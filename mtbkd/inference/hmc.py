@@ -18,6 +18,7 @@ from torch import Tensor
 from mtbkd.density import Density
 from mtbkd.errors import InputError, require_at_least, require_choice, require_positive
 from mtbkd.inference.adaptation import DualAveraging, Moments, fisher_scale, halton, mass_windows
+from mtbkd.inference.checkpoints import Checkpoints
 from mtbkd.inference.engine import Draws, check_start
 from mtbkd.progress import Progress
 
@@ -157,7 +158,12 @@ def find_step_size(state: HMCState, density: Density, scale: Tensor, generator: 
 
 
 def sample(
-    density: Density, config: HMCConfig, start: Tensor | None, generator: torch.Generator, progress: Progress
+    density: Density,
+    config: HMCConfig,
+    start: Tensor | None,
+    generator: torch.Generator,
+    progress: Progress,
+    checkpoints: Checkpoints,
 ) -> Draws:
     """Adapt, then draw: `theta [C, S, D]` with acceptance, energy, divergences and leapfrogs a draw."""
     check_start(start, density, config.num_chains)

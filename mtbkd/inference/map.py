@@ -13,8 +13,11 @@ from torch import Tensor
 
 from mtbkd.density import Density
 from mtbkd.errors import require_choice, require_positive
+from mtbkd.inference import adam
+from mtbkd.inference.adam import AdamState
+from mtbkd.inference.checkpoints import Checkpoints
 from mtbkd.inference.engine import Draws, EngineConfig, check_finite_step, check_start, log_density_of
-from mtbkd.inference.rows import batches
+from mtbkd.inference.rows import Shuffle, take
 from mtbkd.progress import Progress
 
 SCHEDULES = ("constant", "cosine", "one_cycle")
@@ -64,28 +67,57 @@ def warm_start(config: EngineConfig) -> MAPConfig:
     )
 
 
+@dataclass(frozen=True)
+class MAPState:
+    """Where the starts are, `theta [C, D]`, and what the next step needs."""
+
+    theta: Tensor
+    adam: AdamState
+    shuffle: Shuffle
+    step: int
+
+
+def init(theta: Tensor) -> MAPState:
+    """Before the first step."""
+    return MAPState(theta, adam.init(theta), Shuffle(), 0)
+
+
+def update(
+    state: MAPState, density: Density, config: MAPConfig, generator: torch.Generator
+) -> tuple[MAPState, Tensor]:
+    """One step of Adam from every start; and the log-density `[C]` before it."""
+    batch, shuffle = take(state.shuffle, density, config.batch_size, generator)
+    value, grad = density.value_and_grad(state.theta, batch)
+    learning_rate = config.learning_rate * rate(config.schedule, state.step, config.steps)
+    theta, moments = adam.adam(state.adam, state.theta, grad / -density.num_rows, learning_rate)
+    return MAPState(theta, moments, shuffle, state.step + 1), value
+
+
 def sample(
-    density: Density, config: MAPConfig, start: Tensor | None, generator: torch.Generator, progress: Progress
+    density: Density,
+    config: MAPConfig,
+    start: Tensor | None,
+    generator: torch.Generator,
+    progress: Progress,
+    checkpoints: Checkpoints,
 ) -> Draws:
     """Climb from `start [C, D]`; the draws are the tops, one a chain."""
     check_start(start, density, config.num_starts)
-    if start is None:
-        start = 0.1 * torch.randn(config.num_starts, density.dim, generator=generator)
-    theta = start.detach().clone().to(density.device, density.dtype)
-    optimizer = torch.optim.Adam([theta], lr=config.learning_rate, fused=True)
-    losses = []
-    source = batches(density, config.batch_size, generator)
-    with progress.stage("MAP", config.steps) as advance:
-        for step in range(config.steps):
-            value, grad = density.value_and_grad(theta, next(source) if density.takes_batches else None)
+    state = checkpoints.restore(MAPState, density.device)
+    if state is None:
+        if start is None:
+            start = 0.1 * torch.randn(config.num_starts, density.dim, generator=generator)
+        state = init(start.detach().to(density.device, density.dtype))
+    losses = checkpoints.array("loss", (config.steps,), density.dtype)
+    with progress.stage("MAP", config.steps, done=state.step) as advance:
+        for step in range(state.step, config.steps):
+            state, value = update(state, density, config, generator)
             check_finite_step("map", step, value, config.learning_rate)
-            theta.grad = -grad / density.num_rows
-            set_rate(optimizer, config.learning_rate * rate(config.schedule, step, config.steps))
-            optimizer.step()
-            losses.append(-value.mean() / density.num_rows)
-            advance(loss=losses[-1])
-    draws = theta.detach()[:, None]
-    return Draws(draws, log_density_of(density, draws), trace={"loss": torch.stack(losses)})
+            losses[step] = -value.mean() / density.num_rows
+            checkpoints.offer(state, step + 1, config.steps)
+            advance(loss=losses[step])
+    draws = state.theta[:, None]
+    return Draws(draws, log_density_of(density, draws), trace={"loss": losses})
 
 
 def rate(schedule: str, step: int, total: int) -> float:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from mtbkd.density import Density
 from mtbkd.errors import InputError, require_at_least, require_positive
+from mtbkd.inference.checkpoints import Checkpoints
 from mtbkd.inference.engine import Draws, check_start, log_density_of
 from mtbkd.progress import Progress
 
@@ -40,7 +41,12 @@ class NUTSConfig:
 
 
 def sample(
-    density: Density, config: NUTSConfig, start: Tensor | None, generator: torch.Generator, progress: Progress
+    density: Density,
+    config: NUTSConfig,
+    start: Tensor | None,
+    generator: torch.Generator,
+    progress: Progress,
+    checkpoints: Checkpoints,
 ) -> Draws:
     """Run Pyro's MCMC from `start [C, D]`; the draws are brought to the flat vector."""
     check_start(start, density, config.num_chains)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from mtbkd.density import Density
 from mtbkd.errors import require_at_least, require_positive
+from mtbkd.inference.checkpoints import Checkpoints
 from mtbkd.inference.engine import Draws, check_start, log_density_of
 from mtbkd.inference.map import rate
 from mtbkd.progress import Progress
@@ -51,6 +52,7 @@ def sample(
     start: Tensor | None,
     generator: torch.Generator,
     progress: Progress,
+    checkpoints: Checkpoints,
 ) -> Draws:
     """Run Pyro's SVI from `start [1, D]`; the guide's draws are brought to the flat vector."""
     check_start(start, density, 1)

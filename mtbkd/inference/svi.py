@@ -22,9 +22,10 @@ from torch import Tensor
 
 from mtbkd.density import Density
 from mtbkd.errors import require_at_least, require_choice, require_positive
+from mtbkd.inference.checkpoints import Checkpoints
 from mtbkd.inference.engine import Draws, check_finite_step, check_start, log_density_of
 from mtbkd.inference.map import SCHEDULES, rate, set_rate
-from mtbkd.inference.rows import batches
+from mtbkd.inference.rows import Shuffle, take
 from mtbkd.progress import Progress
 
 GUIDES = ("diagonal", "low_rank")
@@ -86,7 +87,12 @@ def make_guide(config: SVIConfig, start: Tensor) -> AutoContinuous:
 
 
 def sample(
-    density: Density, config: SVIConfig, start: Tensor | None, generator: torch.Generator, progress: Progress
+    density: Density,
+    config: SVIConfig,
+    start: Tensor | None,
+    generator: torch.Generator,
+    progress: Progress,
+    checkpoints: Checkpoints,
 ) -> Draws:
     """Fit the guide from `start [1, D]` and draw from it: `theta [1, S, D]`."""
     check_start(start, density, 1)
@@ -113,15 +119,14 @@ def climb(
 ) -> Tensor:
     """Adam on the negative ELBO a datum; returns the ELBO a datum of each step, `[steps]`."""
     optimizer = torch.optim.Adam(guide.parameters(), lr=config.learning_rate)
-    source = batches(density, config.batch_size, generator)
+    shuffle = Shuffle()
     elbos = torch.empty(config.steps)
     with progress.stage("SVI", config.steps) as advance:
         for step in range(config.steps):
             posterior = guide.get_posterior()
             theta = posterior.rsample((config.particles,))
-            value, grad = density.value_and_grad(
-                theta.detach(), next(source) if density.takes_batches else None
-            )
+            batch, shuffle = take(shuffle, density, config.batch_size, generator)
+            value, grad = density.value_and_grad(theta.detach(), batch)
             check_finite_step("svi", step, value, config.learning_rate)
             entropy = posterior.entropy()
             # grad . theta has the gradient of E_q[log p] by the reparametrised draws, without another pass.

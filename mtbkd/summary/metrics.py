@@ -44,7 +44,7 @@ def metrics_of(
         "label_only_student": students.get("label_only_student"),
         "diagnostics": asdict(findings.diagnostics),
         # Engines keep no checkpoints yet: a run goes on from whole stages.
-        "timing": {**timing, "resumed_from_step": None},
+        "timing": {"resumed_from_step": None, **timing},
         "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
     }
     return {name: without_nan(value) for name, value in found.items()}
