@@ -35,6 +35,11 @@ class NUTSConfig:
             raise InputError(f"inference.accept is {self.accept}; it must lie between 0 and 1")
 
     @property
+    def resumable(self) -> bool:
+        """No: Pyro's own keeps nothing to go on from."""
+        return False
+
+    @property
     def evaluations(self) -> int:
         """None of them on the traced density."""
         return 0

@@ -41,6 +41,11 @@ class PyroSVIConfig:
         return 1
 
     @property
+    def resumable(self) -> bool:
+        """No: Pyro's own keeps nothing to go on from."""
+        return False
+
+    @property
     def evaluations(self) -> int:
         """None of them on the traced density."""
         return 0

@@ -1,5 +1,6 @@
 """Posteriors known in closed form, and what each engine must say of them. A new engine adds one entry to `ENGINES`."""
 
+import dataclasses
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
@@ -33,6 +34,13 @@ class Engine:
     @property
     def tiny(self) -> Any:
         return replace(self.config, **self.small)
+
+    @property
+    def resumed(self) -> Any:
+        """Long enough for several checkpoints, with a warm start where the engine has one."""
+        steps = {"steps": 60, "warmup": 40, "draws": 40, "warm_start": 30}
+        fields = {f.name for f in dataclasses.fields(self.config)}
+        return replace(self.tiny, **{name: value for name, value in steps.items() if name in fields})
 
 
 ENGINES = {
