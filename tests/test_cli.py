@@ -13,7 +13,9 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 import tiny_runs
+import torch
 import yaml
+from safetensors.torch import load_file
 
 from mtbkd import __version__, cli, pipeline
 from mtbkd.comparison import compare
@@ -273,30 +275,73 @@ def figures(folder: Path) -> dict:
     return [{k: v for k, v in model.items() if k != "latency_ms"} for model in models]
 
 
+# Runs the command and says on stderr how many gradients it took.
+COUNTING = """
+import sys
+from mtbkd import cli, density
+count, inner = [0], density.Density.evaluate_batch
+def counted(self, kind, theta, batch):
+    count[0] += kind == "value_and_grad"
+    return inner(self, kind, theta, batch)
+density.Density.evaluate_batch = counted
+try:
+    cli.main()
+finally:
+    print("gradients:", count[0], file=sys.stderr)
+"""
+
+
+def counted(folder: Path, *words: str) -> int:
+    """The command's gradients, once it has ended well."""
+    code = [sys.executable, "-c", COUNTING, *words]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(code, cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return int(done.stderr.split("gradients:")[-1])
+
+
+KILLED = {
+    "map": ["inference.steps=6000"],
+    "svi": ["inference.steps=6000", "inference.warm_start=20", "inference.draws=5"],
+    "hmc": [
+        "inference.num_chains=4",
+        "inference.warmup=150",
+        "inference.draws=150",
+        "inference.warm_start=20",
+    ],
+}
+
+
 @pytest.mark.slow
-def test_a_killed_run_goes_on(tmp_path):
+@pytest.mark.parametrize("engine", list(KILLED))
+def test_a_killed_run_goes_on_from_its_step(tmp_path, engine):
+    """Killed while the student is fitted: the same draws bit for bit, and what was done is not done again."""
     files = tmp_path / "files"
     files.mkdir()
-    engine = ["inference=svi", "inference.steps=1500", "inference.warm_start=20", "inference.draws=5"]
-    words = [*tiny_runs.tiny_overrides(files), *engine]
-    stages = tmp_path / "killed" / "stages"
+    words = [*tiny_runs.tiny_overrides(files, engine), *KILLED[engine]]
+    begun = tmp_path / "killed/stages/student-begun/engine/state.safetensors"
     with command(tmp_path, *words, "hydra.run.dir=killed") as process:
         until = time.monotonic() + 300
-        while not (stages / "label_only_student").is_dir():
+        while not begun.is_file():
             assert process.poll() is None
             assert time.monotonic() < until
-            time.sleep(0.01)
+            time.sleep(0.001)
+        time.sleep(0.3)
         process.send_signal(signal.SIGKILL)
         process.communicate()
     assert json.loads((tmp_path / "killed/run.json").read_text())["state"] == "running"
-    assert not (stages / "student").exists()
-    for folder in ("killed", "whole"):
-        with command(tmp_path, *words, f"hydra.run.dir={folder}") as process:
-            _, errors = process.communicate()
-        assert process.returncode == 0, errors.decode()
+    assert not (tmp_path / "killed/stages/student").exists(), "killed too late to show anything"
+    rest = counted(tmp_path, *words, "hydra.run.dir=killed")
+    whole = counted(tmp_path, *words, "hydra.run.dir=whole")
+    assert 0 < rest < whole
+    timing = json.loads((tmp_path / "killed/metrics.json").read_text())["timing"]
+    assert timing["resumed_from_step"] > 0
     log = (tmp_path / "killed/run.log").read_text()
-    assert "kd_student: fitted before, read again" in log
-    assert "label_only_student: fitted before, read again" in log
+    assert f"student: went on from step {timing['resumed_from_step']}" in log
+    one, other = (load_file(tmp_path / name / "posterior/draws.safetensors") for name in ("killed", "whole"))
+    assert one.keys() == other.keys()
+    for name in one:
+        assert torch.equal(one[name], other[name]), name
     assert figures(tmp_path / "killed") == figures(tmp_path / "whole")
 
 
