@@ -14,7 +14,8 @@ from torch import nn
 
 from mtbkd import registry
 from mtbkd.errors import InputError
-from mtbkd.posterior import Posterior, replace_folder
+from mtbkd.posterior import Posterior
+from mtbkd.posterior_file import replace_folder
 
 FORMAT = 1
 

@@ -1,25 +1,19 @@
 """A posterior: draws of a model's latents, with what it takes to predict, keep and examine them."""
 
-import json
-import os
-import shutil
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from torch.func import vmap
+from torch.func import jvp, vmap
 
 from mtbkd.density import Density
 from mtbkd.errors import InputError
 from mtbkd.inference.engine import Draws, EngineConfig
+from mtbkd.posterior_file import read_folder, write_folder
 from mtbkd.prediction import Prediction
-from mtbkd.sites import Site
 from mtbkd.students.skeleton import Skeleton
 from mtbkd.students.spec import NetworkSpec
 from mtbkd.students.student import Student
@@ -27,18 +21,17 @@ from mtbkd.students.student import Student
 if TYPE_CHECKING:
     from arviz import InferenceData
 
-FORMAT = 1
-RECORD, DRAWS = "posterior.json", "draws.safetensors"
-
 
 @dataclass(frozen=True)
 class Posterior:
     """Draws from a model's posterior.
 
-    values: by latent site, `[C, S, *shape]`, constrained; log_density: `[C, S]`, unconstrained
+    values: by latent site, `[C, S, *shape]`, constrained: views of the engine's draws where they need no transform;
+    log_density: `[C, S]`, unconstrained
     held: sites that were not inferred, at their MAP, `[*shape]`
     stats: `[C, S]` a draw; trace: `[T]` a step; info: single numbers; meta: engine, its configuration, seed, seconds
     skeleton: the student's network, None for other Pyro models; spec: how a built-in network is built again
+    centre: by latent site, `[C, *shape]`, where predictions are of the network linearised there; None: of the network
     """
 
     values: dict[str, Tensor]
@@ -50,6 +43,7 @@ class Posterior:
     meta: dict[str, Any] = field(default_factory=dict)
     skeleton: Skeleton | None = None
     spec: NetworkSpec | None = None
+    centre: dict[str, Tensor] | None = None
 
     @classmethod
     def of(
@@ -62,12 +56,12 @@ class Posterior:
         seconds: float,
     ) -> "Posterior":
         """What an engine's draws of a density say about the model."""
-        values = {name: density_site(density, name, draws.theta) for name in (s.name for s in density.sites)}
+        values = by_site(density, draws.theta)
         meta = {"engine": config.name, "config": asdict(config), "seed": seed, "seconds": seconds}  # type: ignore[call-overload]
         meta["execution"] = asdict(density.execution)
         skeleton = model.skeleton if isinstance(model, Student) else None
         return cls(
-            values={name: v.detach().cpu() for name, v in values.items()},
+            values=values,
             log_density=draws.log_density.detach().cpu(),
             held={name: v.cpu() for name, v in density.held.items()},
             stats=draws.stats,
@@ -76,7 +70,12 @@ class Posterior:
             meta=meta,
             skeleton=skeleton,
             spec=NetworkSpec.of(skeleton.module) if skeleton else None,
+            centre=None if draws.centre is None else by_site(density, draws.centre),
         )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For copies and other processes: each site's draws alone, not the engine's draws as often as there are sites."""
+        return self.__dict__ | {"values": {name: v.clone() for name, v in self.values.items()}}
 
     @property
     def num_chains(self) -> int:
@@ -96,8 +95,8 @@ class Posterior:
 
     @property
     def stored_bytes(self) -> int:
-        """Bytes of all draws and of the held sites."""
-        tensors = [*self.values.values(), *self.held.values()]
+        """Bytes of all that predictions take: draws, held sites, and where the network is linearised."""
+        tensors = [*self.values.values(), *self.held.values(), *(self.centre or {}).values()]
         return sum(t.numel() * t.element_size() for t in tensors)
 
     def samples(self) -> dict[str, Tensor]:
@@ -112,6 +111,7 @@ class Posterior:
             values={name: v[which] for name, v in self.values.items()},
             log_density=self.log_density[which],
             stats={name: v[which] for name, v in self.stats.items()},
+            centre=None if self.centre is None else {name: v[which] for name, v in self.centre.items()},
         )
 
     def thin(self, most: int) -> "Posterior":
@@ -129,6 +129,10 @@ class Posterior:
     def predict(self, x: Tensor, *, memory: float = 5e8) -> Prediction:
         """Class probabilities of every draw at inputs `[N, ...]`: `.probs [S, N, K]`, chains first.
 
+        Where there is a centre, the logits are those of the network linearised at it (Immer et al. 2021, equation 9):
+
+            f(x, centre) + J(x, centre) (theta - centre)
+
         memory: bytes that intermediates may take; the work is cut into chunks of draws and rows to keep within it.
         Raises `InputError` for a posterior that is not a student's.
         """
@@ -141,6 +145,9 @@ class Posterior:
             raise InputError("predict was given no inputs; x needs at least one row")
         dtype = next(iter(self.values.values())).dtype
         x = x.to(dtype)
+        if self.centre is not None and self.num_chains > 1:  # each is linearised at its own
+            chains = [self.chains(slice(c, c + 1)) for c in range(self.num_chains)]
+            return Prediction(torch.cat([one.predict(x, memory=memory).probs for one in chains]), len(chains))
         draws = {name: v.flatten(0, 1) for name, v in self.values.items()}
         count = self.num_chains * self.num_draws
         probs: Tensor | None = None
@@ -158,9 +165,17 @@ class Posterior:
         """Probabilities `[s, n, K]` of draws `[s, *shape]` at inputs `[n, ...]`."""
         assert self.skeleton is not None
         skeleton, held = self.skeleton, self.held
+        centre = None if self.centre is None else {name: v[0] for name, v in self.centre.items()}
+
+        def logits(drawn: dict[str, Tensor]) -> Tensor:
+            return skeleton({**held, **drawn}, x)
 
         def one(drawn: dict[str, Tensor]) -> Tensor:
-            return torch.softmax(skeleton({**held, **drawn}, x), -1)
+            if centre is None:
+                return torch.softmax(logits(drawn), -1)
+            step = {name: v - centre[name] for name, v in drawn.items()}
+            at_centre, change = jvp(logits, (centre,), (step,))
+            return torch.softmax(at_centre + change, -1)
 
         if skeleton.loops:
             count = len(next(iter(weights.values())))
@@ -228,29 +243,19 @@ class Posterior:
     # ---- on disk ---------------------------------------------------------------------------------------------
     def save(self, path: str | Path) -> None:
         """Write a folder with `draws.safetensors` and `posterior.json`, all at once or not at all."""
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
         tensors: dict[str, Tensor] = {"log_density": self.log_density}
         groups = {"values": self.values, "held": self.held, "stats": self.stats, "trace": self.trace}
-        for group, content in groups.items():
+        for group, content in (groups | {"centre": self.centre or {}}).items():
             tensors |= {f"{group}/{name}": v for name, v in content.items()}
         if self.skeleton is not None:
             tensors |= {f"buffers/{name}": v for name, v in self.skeleton.buffers.items()}
         record = {
-            "format": FORMAT,
             "network": self.spec.to_json() if self.spec else None,
             "student": self.skeleton is not None,
             "info": self.info,
             "meta": self.meta,
         }
-        temporary = path.with_name(f".{path.name}-{uuid.uuid4().hex}")
-        temporary.mkdir()
-        try:
-            save_file({k: v.contiguous() for k, v in tensors.items()}, temporary / DRAWS)
-            (temporary / RECORD).write_text(json.dumps(record, indent=1), encoding="utf-8")
-            replace_folder(temporary, path)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+        write_folder(Path(path), record, tensors)
 
     @classmethod
     def load(cls, path: str | Path, network: nn.Module | None = None) -> "Posterior":
@@ -290,35 +295,13 @@ class Posterior:
             record["meta"],
             skeleton,
             spec,
+            group("centre") or None,
         )
 
 
-def density_site(density: Density, name: str, theta: Tensor) -> Tensor:
-    """Constrained draws of one site, `[C, S, D]` -> `[C, S, *shape]`."""
-    site: Site = next(s for s in density.sites if s.name == name)
-    return site.constrain(theta)[0].contiguous()
-
-
-def read_folder(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """What `save` wrote; raises `InputError` where a file is missing, damaged, or of another format."""
-    for name in (RECORD, DRAWS):
-        if not (path / name).is_file():
-            raise InputError(f"no posterior at '{path}': {name} is missing; give the folder `save` wrote")
-    try:
-        record = json.loads((path / RECORD).read_text(encoding="utf-8"))
-        tensors = load_file(path / DRAWS)
-    except (ValueError, SafetensorError) as error:
-        raise InputError(
-            f"posterior at '{path}' is damaged or cut short ({error}); fit or save it again"
-        ) from error
-    stored = record.get("format") if isinstance(record, dict) else None
-    if stored != FORMAT:
-        raise InputError(f"posterior at '{path}' has format {stored}; this version reads {FORMAT}")
-    missing = [key for key in ("network", "student", "info", "meta") if key not in record]
-    missing += [] if "log_density" in tensors else ["log_density"]
-    if missing:
-        raise InputError(f"posterior at '{path}' is damaged ({missing[0]} is missing); fit or save it again")
-    return record, tensors
+def by_site(density: Density, theta: Tensor) -> dict[str, Tensor]:
+    """Constrained values `[..., *shape]` on the CPU of flat vectors `[..., D]`, by site."""
+    return {site.name: site.constrain(theta)[0].detach().cpu() for site in density.sites}
 
 
 def check_network(skeleton: Skeleton, stored: dict[str, tuple[int, ...]]) -> None:
@@ -330,19 +313,3 @@ def check_network(skeleton: Skeleton, stored: dict[str, tuple[int, ...]]) -> Non
                 f"posterior of another network: parameter '{name}' is {stored.get(name, 'absent')} in the file and "
                 f"{shapes.get(name, 'absent')} in this network; load it into the network it was fitted with"
             )
-
-
-def replace_folder(temporary: Path, path: Path) -> None:
-    """Put a finished folder in place of an earlier one; raises `InputError` where `path` holds anything else."""
-    if path.exists():
-        others = sorted(set(os.listdir(path)) - set(os.listdir(temporary))) if path.is_dir() else [path.name]
-        if others:
-            raise InputError(
-                f"'{path}' holds '{others[0]}', which saving here would lose; give a folder of its own"
-            )
-        old = temporary.with_name(f"{temporary.name}-old")
-        path.rename(old)
-        temporary.rename(path)
-        shutil.rmtree(old)
-    else:
-        temporary.rename(path)

@@ -310,7 +310,7 @@ def test_a_folder_of_something_else_is_not_replaced(tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["p"]
 
 
-@pytest.mark.parametrize("step", ["save_file", "replace_folder"])
+@pytest.mark.parametrize("step", ["write_tensors", "replace_folder"])
 @pytest.mark.parametrize("existing", [False, True])
 def test_a_failed_save_leaves_what_was_there(tmp_path, monkeypatch, step, existing):
     _, posterior = posterior_of("mlp")
@@ -321,7 +321,7 @@ def test_a_failed_save_leaves_what_was_there(tmp_path, monkeypatch, step, existi
     def full(*args):
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(f"mtbkd.posterior.{step}", full)
+    monkeypatch.setattr(f"mtbkd.posterior_file.{step}", full)
     with pytest.raises(OSError, match="No space"):
         posterior.chains(slice(0, 1)).save(tmp_path / "p")
     assert sorted(os.listdir(tmp_path)) == (["p"] if existing else [])

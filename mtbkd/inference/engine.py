@@ -25,6 +25,7 @@ class Draws:
     theta: `[C, S, D]` draws, chains first; log_density: `[C, S]`
     stats: `[C, S]` a draw (acceptance, energy, ...); trace: one value a step, `[T]` (ELBO, loss)
     info: single numbers (step size, evaluations, ...)
+    centre: `[C, D]` where predictions are to be of the network linearised there, None: of the network itself
     """
 
     theta: Tensor
@@ -32,6 +33,7 @@ class Draws:
     stats: dict[str, Tensor] = field(default_factory=dict)
     trace: dict[str, Tensor] = field(default_factory=dict)
     info: dict[str, float] = field(default_factory=dict)
+    centre: Tensor | None = None
 
 
 @runtime_checkable
