@@ -74,7 +74,7 @@ class Posterior:
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        """For copies and other processes: each site's draws alone, not the engine's draws as often as there are sites."""
+        """For copies and other processes: each site's own draws, not all of the engine's once a site."""
         return self.__dict__ | {"values": {name: v.clone() for name, v in self.values.items()}}
 
     @property
@@ -174,7 +174,7 @@ class Posterior:
             if centre is None:
                 return torch.softmax(logits(drawn), -1)
             step = {name: v - centre[name] for name, v in drawn.items()}
-            at_centre, change = jvp(logits, (centre,), (step,))
+            at_centre, change, *_ = jvp(logits, (centre,), (step,))
             return torch.softmax(at_centre + change, -1)
 
         if skeleton.loops:

@@ -23,6 +23,7 @@ FEW_STEPS = {
         "inference.max_leapfrogs=3",
         "inference.warm_start=10",
     ],
+    "laplace": ["inference.warm_start=10", "inference.draws=5"],
     "nuts": [
         "inference.num_chains=2",
         "inference.warmup=4",

@@ -1,9 +1,10 @@
 """Engines, one file each; `fit` finds them by name."""
 
 from mtbkd.inference.hmc import HMCConfig
+from mtbkd.inference.laplace import LaplaceConfig
 from mtbkd.inference.map import MAPConfig
 from mtbkd.inference.nuts import NUTSConfig
 from mtbkd.inference.pyro_svi import PyroSVIConfig
 from mtbkd.inference.svi import SVIConfig
 
-__all__ = ["HMCConfig", "MAPConfig", "NUTSConfig", "PyroSVIConfig", "SVIConfig"]
+__all__ = ["HMCConfig", "LaplaceConfig", "MAPConfig", "NUTSConfig", "PyroSVIConfig", "SVIConfig"]

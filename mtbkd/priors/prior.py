@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor
+from torch.func import grad
 
 from mtbkd.errors import InputError, require_at_least, require_positive
 from mtbkd.teachers.bank import TeacherBank
@@ -50,9 +51,28 @@ class TeacherPrior(ABC):
         """Log-density of student logits `[..., n, K]` at pool rows `[n]`, up to `log_constant[rows]` -> `[..., n]`."""
         return self.score(self.log_q(logits), *self.at(rows))
 
+    def logit_precision(self, logits: Tensor, *tensors: Tensor) -> Tensor:
+        """What the factor adds to the precision of the logits, `[n, K]` and the rows' tensors -> `[n, K, K]`, >= 0.
+
+            c / temperature^2 (diag q - q q'),   c = sum_k d score / d log q_k = sum_m r_m s_m
+
+        Minus the Hessian of `score` with the responsibilities r held fixed: exact where they do not depend on the
+        student (one teacher, the product pool). A mixture's own has another term, -Cov_r of the teachers' gradients,
+        left out because with it the precision is indefinite where teachers disagree (METHOD: Laplace).
+        """
+        log_q = self.log_q(logits)
+        counts = grad(lambda given: self.score(given, *tensors).sum())(log_q)
+        return counts.sum(-1)[:, None, None] / self.temperature**2 * categorical_precision(log_q)
+
     def at(self, rows: Tensor) -> tuple[Tensor, ...]:
         """The prior's tensors at the given rows."""
         return tuple(tensor[rows] for tensor in self.tensors.values())
+
+
+def categorical_precision(log_q: Tensor) -> Tensor:
+    """`diag q - q q'`, minus the Hessian of any log q_k in its logits: `[..., K]` -> `[..., K, K]`."""
+    q = log_q.exp()
+    return torch.diag_embed(q) - q[..., :, None] * q[..., None, :]
 
 
 def check_weights(bank: TeacherBank, weights: Tensor) -> None:

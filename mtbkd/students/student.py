@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from mtbkd.data.distillation import DistillationData, check_finite, check_labels, hash_inputs
 from mtbkd.data.labels import warn_missing_classes
 from mtbkd.errors import InputError, require_at_least
-from mtbkd.priors.prior import TeacherPrior
+from mtbkd.priors.prior import TeacherPrior, categorical_precision
 from mtbkd.students.skeleton import Skeleton, check_output
 from mtbkd.students.weight_prior import NormalWeights, sample_weights
 
@@ -68,6 +68,28 @@ class Student(PyroModule):
                 likelihood = dist.Categorical(logits=logits, validate_args=False)
                 pyro.sample("labels", likelihood, obs=y.clamp(min=0))
         return logits
+
+    # ---- for curvature: what a generalised Gauss-Newton asks (mtbkd.inference.curvature.HasLogits) -----------------
+    def logits(self, weights: dict[str, Tensor], x: Tensor) -> Tensor:
+        """Logits `[n, K]` of inputs `[n, ...]`, a pure function of the weights by name."""
+        return self.skeleton(weights, x)
+
+    def logit_precision(self, logits: Tensor, y: Tensor, *teachers: Tensor) -> Tensor:
+        """Minus the Hessian of each row's label and teacher terms in its logits, `[n, K]` -> `[n, K, K]`, >= 0.
+
+        A label's is diag q - q q' whatever it says, none where y is -1; the teachers' is multiplied by `strength` and
+        leaves out what a mixture's responsibilities would add (see `TeacherPrior.logit_precision`).
+        """
+        labelled = (y >= 0).to(logits.dtype)[:, None, None]
+        precision = labelled * categorical_precision(torch.log_softmax(logits, -1))
+        if self.prior is not None and self.strength > 0:
+            precision = precision + self.strength * self.prior.logit_precision(logits, *teachers)
+        return precision
+
+    def weight_precision(self, x: Tensor) -> dict[str, Tensor]:
+        """One over the weight prior's variance, `[*shape]` by parameter, in the dtype and on the device of `x`."""
+        priors = self.weight_prior.distributions(self.skeleton, x)
+        return {name: prior.variance.reciprocal() for name, prior in priors.items()}
 
     def rows(self, data: "DistillationData | tuple[Tensor, Tensor]") -> tuple[Tensor, ...]:
         """The model's tensors for a pool, each `[N, ...]`: inputs, labels, what the prior needs of the teachers.

@@ -12,7 +12,7 @@ from pyro import poutine
 from torch import Tensor
 
 from mtbkd.fitting import fit
-from mtbkd.inference import HMCConfig, MAPConfig, NUTSConfig, PyroSVIConfig, SVIConfig
+from mtbkd.inference import HMCConfig, LaplaceConfig, MAPConfig, NUTSConfig, PyroSVIConfig, SVIConfig
 from mtbkd.posterior import Posterior
 
 NOISE, PRIOR = 0.5, 2.0
@@ -64,6 +64,15 @@ ENGINES = {
         "posterior",
         draws=3000,
         small={"warmup": 20, "draws": 6, "num_chains": 2},
+    ),
+    "laplace": Engine(
+        LaplaceConfig(warm_start_rate=0.05, draws=4000), "posterior", draws=4000, small={"draws": 6}
+    ),
+    "laplace diagonal": Engine(
+        LaplaceConfig(structure="diagonal", warm_start_rate=0.05, draws=4000),
+        "mean_field",
+        draws=4000,
+        small={"draws": 6},
     ),
     "nuts": Engine(
         NUTSConfig(num_chains=1, warmup=80, draws=300, max_tree_depth=5, warm_start=0),

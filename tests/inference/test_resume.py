@@ -94,7 +94,7 @@ def test_a_stopped_fit_ends_with_the_same_draws(name, tmp_path, monkeypatch):
         stopping = StoppingProgress(stage, int(0.67 * total))
         with pytest.raises(Stopped):
             fit(linear, data, config, seed=4, progress=stopping, checkpoint=tmp_path / str(i))
-        assert 0 < count[0] < needed
+        assert 0 < count[0] <= needed  # not all engines' own steps are gradients
         again = fit(linear, data, config, seed=4, progress=False, checkpoint=tmp_path / str(i))
         assert count[0] <= 1.12 * needed + 2, f"{stage}: {count[0]} gradients in two parts, {needed} in one"
         assert again.meta["resumed_from_step"] > 0
