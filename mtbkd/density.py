@@ -141,8 +141,10 @@ class Density:
         """The Pyro model's own log joint at one flat vector `[D]`, a scalar."""
         values = dict(held)
         jacobian: Tensor | None = None
-        for site in self.sites:
-            values[site.name], log_det = site.constrain(theta)
+        # Split at once and not sliced by site: the gradient is then one concatenation.
+        parts = theta.split([site.size for site in self.sites], -1)
+        for site, part in zip(self.sites, parts, strict=True):
+            values[site.name], log_det = site.constrain_part(part)
             if log_det is not None:
                 jacobian = log_det if jacobian is None else jacobian + log_det
         with pyro.validation_enabled(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.fx import GraphModule
+from torch.fx import GraphModule, Node
 from torch.fx.experimental.proxy_tensor import make_fx
 
 Tensors = tuple[Tensor, ...]
@@ -91,10 +91,36 @@ def trace_graph(function: Callable[..., Tensors], inputs: Tensors, compiled: boo
     # The graph must not depend on these inputs' values: they are detached copies of the right shape.
     examples = tuple(tensor.detach() for tensor in inputs)
     module = make_fx(function)(*examples)
-    # What Pyro makes on the way and nobody reads, such as a plate's indices.
+    simplify(module)
+    return Graph(module, compiled)
+
+
+def simplify(module: GraphModule) -> None:
+    """Take out what changes nothing, such as a division by a temperature of 1, and what nobody reads, such as the
+    indices of a plate."""
+    aten = torch.ops.aten
+    for node in module.graph.nodes:
+        first, *rest = node.args or (None,)
+        if node.op != "call_function" or not isinstance(first, Node):
+            continue
+        same = _shape(node) == _shape(first)
+        if (
+            (node.target in (aten.expand.default, aten.view.default, aten._unsafe_view.default) and same)
+            or (node.target in (aten.mul.Tensor, aten.div.Tensor, aten.mul.Scalar) and rest == [1.0] and same)
+            or (node.target == aten.add.Tensor and rest == [0.0] and same)
+            or (node.target == aten.pow.Tensor_Scalar and rest == [1.0] and same)
+        ):
+            node.replace_all_uses_with(first)
+        elif node.target == aten.t.default and first.target == aten.t.default:
+            node.replace_all_uses_with(first.args[0])
     module.graph.eliminate_dead_code()
     module.recompile()
-    return Graph(module, compiled)
+
+
+def _shape(node: Node) -> tuple[object, ...]:
+    """Shape and dtype of a node's value; two without one are not the same."""
+    value = node.meta.get("val")
+    return (value.shape, value.dtype) if isinstance(value, Tensor) else (object(),)
 
 
 @dataclass(frozen=True)

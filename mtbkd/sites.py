@@ -31,13 +31,17 @@ class Site:
 
     def constrain(self, theta: Tensor) -> tuple[Tensor, Tensor | None]:
         """This site's value `[..., *shape]` from the flat vector `[..., D]`, and its log-Jacobian `[...]`."""
-        flat = theta[..., self.start : self.start + self.size].unflatten(-1, self.unconstrained or (1,))
+        return self.constrain_part(theta[..., self.start : self.start + self.size])
+
+    def constrain_part(self, part: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The same from this site's part of the flat vector, `[..., size]`."""
+        flat = part.unflatten(-1, self.unconstrained or (1,))
         value = flat if self.unconstrained else flat.squeeze(-1)
         if self.transform is None:
             return value, None
         constrained = self.transform(value)
         jacobian = self.transform.log_abs_det_jacobian(value, constrained)
-        batch = theta.dim() - 1
+        batch = part.dim() - 1
         return constrained, jacobian.flatten(batch).sum(-1) if jacobian.dim() > batch else jacobian
 
     def free(self, value: Tensor) -> Tensor:

@@ -437,8 +437,8 @@ def test_the_plan_is_by_size():
 def test_the_plan_bounds_memory_by_rows():
     density = student_density(make_student())
     whole = density.plan(2, 10, memory=1e9).execution.rows
-    some = density.plan(2, 10, memory=20_000).execution.rows
-    fewer = density.plan(8, 10, memory=20_000).execution.rows
+    some = density.plan(2, 10, memory=8_000).execution.rows
+    fewer = density.plan(8, 10, memory=8_000).execution.rows
     assert whole is None
     assert 1 <= fewer <= some / 3 < some < N
     assert density.plan(8, 10, memory=1.0).execution.rows == 1

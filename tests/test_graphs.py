@@ -142,3 +142,25 @@ def test_a_run_with_a_failing_compiler_is_the_eager_run(monkeypatch):
     assert len(told) == 1
     # log N(loc; 0, 1) + sum log N(x; loc, 1): gradient sum x - 4 loc.
     torch.testing.assert_close(results[2][1][:, 0], 6.0 - 4 * theta[:, 0])
+
+
+def test_what_changes_nothing_is_left_out():
+    """The same values from a graph without its idle operations; those that do something stay."""
+
+    def busy(x, y):
+        idle = (x / 1.0 * 1.0 + 0.0).expand(3, 4).view(3, 4).t().t()
+        return (idle * 2.0 + (y.expand(3, 4) * 1.0).t().contiguous().t(),)
+
+    x, y = torch.randn(3, 4), torch.randn(4)
+    graph = trace_graph(busy, (x, y), compiled=False)
+    torch.testing.assert_close(graph(x, y)[0], 2 * x + y)
+    targets = [str(node.target) for node in graph.module.graph.nodes if node.op == "call_function"]
+    assert targets.count("aten.mul.Tensor") == 1
+    assert not {"aten.div.Tensor", "aten.view.default"} & set(targets)
+    assert targets.count("aten.expand.default") == 1
+
+
+def test_a_change_of_dtype_is_no_idle_operation():
+    x = torch.arange(3)
+    graph = trace_graph(lambda x: (x / 1.0,), (x,), compiled=False)
+    assert graph(x)[0].dtype == torch.float32

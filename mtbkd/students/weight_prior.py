@@ -1,17 +1,20 @@
 """Priors on a student's weights."""
 
 import math
+from typing import ClassVar
 
 import pyro
-import pyro.distributions as dist
 import torch
-from pyro.distributions.torch_distribution import TorchDistributionMixin
+from pyro.distributions.torch_distribution import TorchDistribution, TorchDistributionMixin
 from torch import Tensor, nn
+from torch.distributions import constraints
+from torch.distributions.constraints import Constraint
 
 from mtbkd.errors import require_choice, require_positive
 from mtbkd.students.skeleton import Skeleton
 
 KINDS = ("fixed", "fan_in")
+_SINGLE = torch.Size()
 
 
 class NormalWeights:
@@ -34,8 +37,7 @@ class NormalWeights:
         for name, shape in skeleton.shapes.items():
             loc = 1.0 if is_gain(skeleton, name) else 0.0
             scale = self.scale / math.sqrt(fan_in(shape)) if self.kind == "fan_in" else self.scale
-            normal = dist.Normal(like.new_full((), loc), like.new_full((), scale), validate_args=False)
-            result[name] = normal.expand(shape).to_event(len(shape))
+            result[name] = SharedNormal(loc, scale, shape, like)
         return result
 
     def initial(self, skeleton: Skeleton, generator: torch.Generator) -> dict[str, Tensor]:
@@ -50,6 +52,57 @@ class NormalWeights:
                 scale = math.sqrt(2.0 / fan_in(shape))
                 start[name] = scale * torch.randn(shape, generator=generator)
         return start
+
+
+class SharedNormal(TorchDistribution):
+    """Independent normals on a tensor of `shape`, all of one location and scale, as one event.
+
+    The same as `Normal(loc, scale).expand(shape).to_event()` with the constants left out of the graph: a third of its
+    operations, which is most of what a weight prior costs.
+    """
+
+    arg_constraints: ClassVar[dict[str, Constraint]] = {}
+    has_rsample = True
+
+    def __init__(
+        self, loc: float, scale: float, shape: torch.Size, like: Tensor, batch_shape: torch.Size = _SINGLE
+    ) -> None:
+        super().__init__(batch_shape, shape, validate_args=False)
+        self.loc = loc
+        self.scale = scale
+        self.like = like
+
+    @property
+    def support(self) -> Constraint:
+        """All real tensors of the shape."""
+        return constraints.independent(constraints.real, len(self.event_shape))
+
+    def expand(self, batch_shape: torch.Size, _instance: object = None) -> "SharedNormal":
+        """The same, `batch_shape` times."""
+        return SharedNormal(self.loc, self.scale, self.event_shape, self.like, torch.Size(batch_shape))
+
+    def rsample(self, sample_shape: torch.Size = _SINGLE) -> Tensor:
+        """Draws `[*sample_shape, *batch_shape, *shape]`, in the dtype and on the device of `like`."""
+        shape = self._extended_shape(sample_shape)
+        return self.loc + self.scale * torch.randn(shape, dtype=self.like.dtype, device=self.like.device)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Log-density of values `[..., *shape]`, `[...]`."""
+        deviation = value - self.loc if self.loc else value
+        dims = tuple(range(-len(self.event_shape), 0))
+        squares = deviation.square().sum(dims) if dims else deviation.square()
+        constant = self.event_shape.numel() * (math.log(self.scale) + 0.5 * math.log(2 * math.pi))
+        return squares * (-0.5 / self.scale**2) - constant
+
+    @property
+    def mean(self) -> Tensor:
+        """`[*batch_shape, *shape]`."""
+        return self.like.new_full(self._extended_shape(), self.loc)
+
+    @property
+    def variance(self) -> Tensor:
+        """`[*batch_shape, *shape]`."""
+        return self.like.new_full(self._extended_shape(), self.scale**2)
 
 
 def sample_weights(distributions: dict[str, TorchDistributionMixin]) -> dict[str, Tensor]:

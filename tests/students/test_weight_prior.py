@@ -5,13 +5,14 @@ import math
 import pytest
 import torch
 from torch import nn
+from torch.distributions import Independent, Normal
 from user_networks import Attentive, Normed
 
 from mtbkd.errors import InputError
 from mtbkd.students.cnn import cnn
 from mtbkd.students.mlp import mlp
 from mtbkd.students.skeleton import Skeleton
-from mtbkd.students.weight_prior import NormalWeights, fan_in
+from mtbkd.students.weight_prior import NormalWeights, SharedNormal, fan_in
 
 
 def log_normal(value: torch.Tensor, loc: float, scale: float) -> float:
@@ -69,6 +70,33 @@ def test_every_weights_density_is_the_formulas(network, kind):
         log_prob = distributions[name].log_prob(values[name])
         assert log_prob.shape == ()
         assert log_prob.item() == pytest.approx(log_normal(values[name], loc, scale), rel=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(), (4,), (3, 2)])
+@pytest.mark.parametrize("loc", [0.0, 1.0])
+def test_one_normal_for_a_tensor_is_torchs(shape, loc):
+    """Density, gradient and moments of torch's own, for one value and for many."""
+    mine = SharedNormal(loc, 0.4, torch.Size(shape), torch.zeros(1).double())
+    theirs = Independent(Normal(torch.full(shape, loc).double(), 0.4), len(shape))
+    value = torch.randn(5, *shape, generator=torch.Generator().manual_seed(0)).double().requires_grad_()
+    torch.testing.assert_close(mine.log_prob(value), theirs.log_prob(value))
+    (grad,) = torch.autograd.grad(mine.log_prob(value).sum(), value)
+    torch.testing.assert_close(grad, -(value - loc).detach() / 0.4**2)
+    assert torch.equal(mine.mean, theirs.mean)
+    torch.testing.assert_close(mine.variance, theirs.variance)
+    many = mine.expand(torch.Size((2, 5)))
+    assert many.log_prob(value).shape == (5,)
+    assert many.sample((3,)).shape == (3, 2, 5, *shape)
+    assert mine.sample((1,)).dtype == torch.float64
+    assert mine.support.check(value).all()
+
+
+def test_its_draws_have_its_moments():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        draws = SharedNormal(1.0, 0.4, torch.Size((2,)), torch.zeros(1)).rsample((20_000,))
+    assert draws.mean(0).tolist() == pytest.approx([1.0, 1.0], abs=5 * 0.4 / 20_000**0.5)
+    assert draws.std(0).tolist() == pytest.approx([0.4, 0.4], rel=5 / 40_000**0.5)
 
 
 def test_dtype_is_the_inputs():
