@@ -1,40 +1,38 @@
-"""Stochastic variational inference with Pyro's Gaussian guides on the traced density.
+"""Stochastic variational inference on the traced density (Kucukelbir et al. 2017; guides: guides.py).
 
-    maximise  E_q[log p(theta, data)] + H[q],   q = N(loc, diag scale^2)  or  N(loc, W W' + diag scale^2)
+    maximise  E_q[log p(theta, data)] + H[q],   q = the law of theta(phi, e), e ~ N(0, I)
+    gradient  mean over particles of (d theta / d phi)' grad log p(theta) + grad H
 
-The guide is Pyro's own (AutoDiagonalNormal, AutoLowRankMultivariateNormal); its draws are reparametrised, the
-density's gradient comes from the graph, and the entropy is exact. Loss per datum, so that learning rates survive a
-change of N.
+by Adam on the negative ELBO a datum, so that learning rates survive a change of N. The entropy is exact where it has a
+closed form. A step is three graphs: draw, the density's, and the pullback.
+
+With the schedules 'constant', 'cosine' and 'one_cycle' a run has all its steps. With 'plateau' it ends when the ELBO
+has converged, at latest after `steps`: plateau.py has the rule.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import pyro
-import pyro.distributions as dist
 import torch
-from pyro.infer.autoguide import (
-    AutoContinuous,
-    AutoDiagonalNormal,
-    AutoLowRankMultivariateNormal,
-    init_to_value,
-)
 from torch import Tensor
 
 from mtbkd.density import Density
 from mtbkd.errors import require_at_least, require_choice, require_positive
+from mtbkd.inference import adam
+from mtbkd.inference.adam import AdamState
 from mtbkd.inference.checkpoints import Checkpoints
 from mtbkd.inference.engine import Draws, check_finite_step, check_start, log_density_of
-from mtbkd.inference.map import SCHEDULES, rate, set_rate
+from mtbkd.inference.guides import GUIDES, Guide, GuideGraphs, make_guide, trace_guide
+from mtbkd.inference.map import SCHEDULES, rate
+from mtbkd.inference.plateau import Plateau, look
 from mtbkd.inference.rows import Shuffle, take
 from mtbkd.progress import Progress
-
-GUIDES = ("diagonal", "low_rank")
 
 
 @dataclass(frozen=True)
 class SVIConfig:
-    """guide: 'diagonal' or 'low_rank' (with `rank`); particles: draws a step; init_scale: the guide's first standard
-    deviation; warm_start: MAP steps before; draws: posterior draws kept."""
+    """guide: 'diagonal', 'low_rank' (with `rank`), 'full' or 'flow'; steps: at most, if schedule is 'plateau', whose
+    `window` is the number of steps compared; particles: draws a step; init_scale: the guide's first standard deviation;
+    warm_start: MAP steps before; draws: posterior draws kept."""
 
     name: str = "svi"
     guide: str = "diagonal"
@@ -42,6 +40,7 @@ class SVIConfig:
     steps: int = 4000
     learning_rate: float = 0.01
     schedule: str = "cosine"
+    window: int = 200
     batch_size: int | None = 256
     particles: int = 1
     init_scale: float = 0.01
@@ -51,10 +50,11 @@ class SVIConfig:
 
     def __post_init__(self) -> None:
         require_choice("inference.guide", self.guide, GUIDES)
-        require_choice("inference.schedule", self.schedule, SCHEDULES)
+        require_choice("inference.schedule", self.schedule, (*SCHEDULES, "plateau"))
         numbers = ("rank", "steps", "learning_rate", "batch_size", "particles", "init_scale", "draws")
         require_positive(**{f"inference.{n}": getattr(self, n) for n in (*numbers, "warm_start_rate")})
         require_at_least(0, **{"inference.warm_start": self.warm_start})
+        require_at_least(2, **{"inference.window": self.window})
 
     @property
     def num_chains(self) -> int:
@@ -63,27 +63,48 @@ class SVIConfig:
 
     @property
     def evaluations(self) -> int:
-        """Gradients of the run, one a step."""
-        return self.steps
+        """Gradients of the run, one a particle and step."""
+        return self.steps * self.particles
 
 
-def make_guide(config: SVIConfig, start: Tensor) -> AutoContinuous:
-    """Pyro's guide over the flat vector, centred at `start [D]`."""
+@dataclass(frozen=True)
+class SVIState:
+    """The guide's parameters `phi [F]`, and what the next step needs."""
 
-    def flat() -> None:
-        pyro.sample("theta", dist.ImproperUniform(dist.constraints.real_vector, (), (len(start),)))
+    phi: Tensor
+    adam: AdamState
+    shuffle: Shuffle
+    plateau: Plateau
+    step: int
 
-    init = init_to_value(values={"theta": start})
-    guide: AutoContinuous
-    if config.guide == "diagonal":
-        guide = AutoDiagonalNormal(flat, init_loc_fn=init, init_scale=config.init_scale)
-    else:
-        rank = min(config.rank, len(start))
-        guide = AutoLowRankMultivariateNormal(flat, init_loc_fn=init, init_scale=config.init_scale, rank=rank)
-    # A guide's parameters carry the same global names each time; an earlier fit's must not be taken for this one's.
-    with pyro.get_param_store().scope():
-        guide()
-    return guide.to(start.device, start.dtype)
+
+def init(phi: Tensor) -> SVIState:
+    """Before the first step."""
+    return SVIState(phi, adam.init(phi), Shuffle(), Plateau(), 0)
+
+
+def update(
+    state: SVIState,
+    density: Density,
+    config: SVIConfig,
+    guide: Guide,
+    graphs: GuideGraphs,
+    generator: torch.Generator,
+) -> tuple[SVIState, Tensor]:
+    """One step of Adam; and the estimated ELBO a datum before it, a scalar."""
+    noise = torch.randn(config.particles, guide.noise, generator=generator, dtype=density.dtype)
+    noise = noise.to(density.device)
+    batch, shuffle = take(state.shuffle, density, config.batch_size, generator)
+    (theta,) = graphs.draw(state.phi, noise)
+    value, grad = density.value_and_grad(theta, batch)
+    elbo, slope = graphs.pull(state.phi, noise, value, grad)
+    share = (
+        state.plateau.rate
+        if config.schedule == "plateau"
+        else rate(config.schedule, state.step, config.steps)
+    )
+    phi, moments = adam.adam(state.adam, state.phi, slope, config.learning_rate * share)
+    return SVIState(phi, moments, shuffle, state.plateau, state.step + 1), elbo
 
 
 def sample(
@@ -94,47 +115,54 @@ def sample(
     progress: Progress,
     checkpoints: Checkpoints,
 ) -> Draws:
-    """Fit the guide from `start [1, D]` and draw from it: `theta [1, S, D]`."""
+    """Fit the guide from `start [1, D]` and draw from it: `theta [1, S, D]`; stats: `log_q`, the guide's log density."""
     check_start(start, density, 1)
-    if start is None:
-        start = 0.1 * torch.randn(1, density.dim, generator=generator)
-    with torch.random.fork_rng():
-        # Pyro's guides draw from the global generator; it is seeded from the run's and put back afterwards.
-        torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))
-        guide = make_guide(config, start[0].to(density.device, density.dtype))
-        elbos = climb(density, config, guide, generator, progress)
-        with torch.no_grad():
-            posterior = guide.get_posterior()
-            theta = posterior.rsample((config.draws,))[None]
-    deviation = posterior.stddev.detach()
+    like = torch.empty(density.dim, dtype=density.dtype, device=density.device)
+    guide = make_guide(config.guide, like, config.rank)
+    state = checkpoints.restore(SVIState, density.device)
+    if state is None:
+        if start is None:
+            start = 0.1 * torch.randn(1, density.dim, generator=generator)
+        first = start[0].detach().to(density.device, density.dtype)
+        state = init(guide.begin(first, config.init_scale, generator))
+    elbos = checkpoints.array("elbo", (config.steps,), density.dtype)
+    theta = checkpoints.array("theta", (1, config.draws, density.dim), density.dtype)
+    state = climb(state, density, config, guide, elbos, generator, progress, checkpoints)
+    elbos = elbos[: state.step]
+    log_q = torch.empty(1, config.draws, dtype=density.dtype)
+    for draw in range(config.draws):  # one by one, so that memory does not grow with their number
+        noise = torch.randn(1, guide.noise, generator=generator, dtype=density.dtype).to(density.device)
+        theta[0, draw] = guide.draw(state.phi, noise)[0][0]
+        log_q[0, draw] = guide.log_q(state.phi, noise)[0]
     info = {
-        "posterior_sd_median": float(deviation.median()),
-        "elbo_per_datum": float(elbos[-len(elbos) // 10 :].mean()),
+        "posterior_sd_median": float(guide.deviation(state.phi).median()),
+        "elbo_per_datum": float(elbos[-max(1, len(elbos) // 10) :].mean()),
+        "steps_run": float(state.step),
     }
-    return Draws(theta, log_density_of(density, theta), trace={"elbo": elbos}, info=info)
+    return Draws(theta, log_density_of(density, theta), {"log_q": log_q}, {"elbo": elbos}, info)
 
 
 def climb(
-    density: Density, config: SVIConfig, guide: AutoContinuous, generator: torch.Generator, progress: Progress
-) -> Tensor:
-    """Adam on the negative ELBO a datum; returns the ELBO a datum of each step, `[steps]`."""
-    optimizer = torch.optim.Adam(guide.parameters(), lr=config.learning_rate)
-    shuffle = Shuffle()
-    elbos = torch.empty(config.steps)
-    with progress.stage("SVI", config.steps) as advance:
-        for step in range(config.steps):
-            posterior = guide.get_posterior()
-            theta = posterior.rsample((config.particles,))
-            batch, shuffle = take(shuffle, density, config.batch_size, generator)
-            value, grad = density.value_and_grad(theta.detach(), batch)
-            check_finite_step("svi", step, value, config.learning_rate)
-            entropy = posterior.entropy()
-            # grad . theta has the gradient of E_q[log p] by the reparametrised draws, without another pass.
-            loss = -((grad * theta).sum() / config.particles + entropy) / density.num_rows
-            optimizer.zero_grad()
-            loss.backward()
-            set_rate(optimizer, config.learning_rate * rate(config.schedule, step, config.steps))
-            optimizer.step()
-            elbos[step] = (value.mean() + entropy.detach()) / density.num_rows
-            advance(elbo=elbos[step])
-    return elbos
+    state: SVIState,
+    density: Density,
+    config: SVIConfig,
+    guide: Guide,
+    elbos: Tensor,
+    generator: torch.Generator,
+    progress: Progress,
+    checkpoints: Checkpoints,
+) -> SVIState:
+    """The steps from `state` to the end, the ELBO a datum of each written into `elbos [steps]`."""
+    compiled = density.execution.compiled
+    graphs = trace_guide(guide, state.phi, config.particles, density.num_rows, compiled)
+    with progress.stage("SVI", config.steps, done=state.step) as advance:
+        while state.step < config.steps and not state.plateau.finished:
+            state, elbo = update(state, density, config, guide, graphs, generator)
+            check_finite_step("svi", state.step - 1, elbo, config.learning_rate)
+            elbos[state.step - 1] = elbo
+            if config.schedule == "plateau":
+                state = replace(state, plateau=look(state.plateau, elbos, state.step, config.window))
+            ended = state.plateau.finished
+            checkpoints.offer(state, state.step, state.step if ended else config.steps)
+            advance(elbo=elbo)
+    return state
