@@ -15,6 +15,7 @@ ROWS = 60
 # A few steps of each engine; one that is not named here runs with its defaults.
 FEW_STEPS = {
     "map": ["inference.steps=20"],
+    "ensemble": ["inference.steps=20", "inference.num_members=2"],
     "svi": ["inference.steps=40", "inference.warm_start=10", "inference.draws=6"],
     "hmc": [
         "inference.num_chains=2",

@@ -12,7 +12,15 @@ from pyro import poutine
 from torch import Tensor
 
 from mtbkd.fitting import fit
-from mtbkd.inference import HMCConfig, LaplaceConfig, MAPConfig, NUTSConfig, PyroSVIConfig, SVIConfig
+from mtbkd.inference import (
+    EnsembleConfig,
+    HMCConfig,
+    LaplaceConfig,
+    MAPConfig,
+    NUTSConfig,
+    PyroSVIConfig,
+    SVIConfig,
+)
 from mtbkd.posterior import Posterior
 
 NOISE, PRIOR = 0.5, 2.0
@@ -43,22 +51,23 @@ class Engine:
         return replace(self.tiny, **{name: value for name, value in steps.items() if name in fields})
 
 
+SVI = SVIConfig(steps=2500, learning_rate=0.02, draws=4000, warm_start=0, init_scale=0.1)
+FEW = {"steps": 5, "draws": 6}
+
 ENGINES = {
     "map": Engine(MAPConfig(steps=1500, learning_rate=0.05), "mode", small={"steps": 5}),
-    "svi": Engine(
-        SVIConfig(steps=2500, learning_rate=0.02, draws=4000, warm_start=0, init_scale=0.1),
-        "mean_field",
-        draws=1500,
-        small={"steps": 5, "draws": 6},
+    "ensemble": Engine(
+        EnsembleConfig(num_members=3, steps=1500, learning_rate=0.05),
+        "mode",
+        small={"steps": 5, "num_members": 1, "learning_rate": 0.001},
     ),
+    "svi": Engine(SVI, "mean_field", draws=1500, small=FEW),
+    "svi plateau": Engine(replace(SVI, schedule="plateau"), "mean_field", draws=1500, small=FEW),
     "svi low_rank": Engine(
-        SVIConfig(
-            guide="low_rank", rank=4, steps=2500, learning_rate=0.03, draws=4000, warm_start=0, init_scale=0.1
-        ),
-        "posterior",
-        draws=1000,
-        small={"steps": 5, "draws": 6},
+        replace(SVI, guide="low_rank", rank=4, learning_rate=0.03), "posterior", draws=1000, small=FEW
     ),
+    "svi full": Engine(replace(SVI, guide="full"), "posterior", draws=1000, small=FEW),
+    "svi flow": Engine(replace(SVI, guide="flow"), "posterior", draws=1000, small=FEW),
     "hmc": Engine(
         HMCConfig(num_chains=16, warmup=100, draws=400, warm_start=0, dtype="float64"),
         "posterior",
