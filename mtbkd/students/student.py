@@ -60,13 +60,13 @@ class Student(PyroModule):
         """
         weights = sample_weights(self.weight_prior.distributions(self.skeleton, x))
         logits = self.skeleton(weights, x)
+        log_probs = torch.log_softmax(logits, -1)
         with pyro.plate("rows", len(x)), poutine.scale(scale=1.0 if scale is None else scale):
             if self.prior is not None and self.strength > 0:
-                score = self.prior.score(self.prior.log_q(logits), *teachers)
-                pyro.factor("teachers", self.strength * score)
+                log_q = log_probs if self.prior.temperature == 1 else self.prior.log_q(logits)
+                pyro.factor("teachers", self.strength * self.prior.score(log_q, *teachers))
             with poutine.mask(mask=cast(torch.BoolTensor, y >= 0)):
-                likelihood = dist.Categorical(logits=logits, validate_args=False)
-                pyro.sample("labels", likelihood, obs=y.clamp(min=0))
+                pyro.sample("labels", NormalizedCategorical(log_probs), obs=y.clamp(min=0))
         return logits
 
     # ---- for curvature: what a generalised Gauss-Newton asks (mtbkd.inference.curvature.HasLogits) -----------------
@@ -134,6 +134,20 @@ class Student(PyroModule):
     def initial(self, generator: torch.Generator) -> dict[str, Tensor]:
         """Weights to start an optimisation from."""
         return self.weight_prior.initial(self.skeleton, generator)
+
+
+class NormalizedCategorical(dist.Categorical):
+    """`Categorical(logits=log_probs)` of logits that are normalised already, `[n, K]`: they are not normalised again,
+    which on a few classes costs as much as the rest of the likelihood."""
+
+    def __init__(self, log_probs: Tensor) -> None:
+        self._param = self.logits = log_probs
+        self._num_events = log_probs.shape[-1]
+        torch.distributions.Distribution.__init__(self, log_probs.shape[:-1], validate_args=False)
+
+    def expand(self, batch_shape: torch.Size, _instance: object = None) -> "NormalizedCategorical":
+        """The same for a larger batch."""
+        return NormalizedCategorical(self.logits.expand(*batch_shape, self._num_events))
 
 
 def whole_labels(y: Tensor) -> Tensor:

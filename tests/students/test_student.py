@@ -16,7 +16,7 @@ from mtbkd.priors.dirichlet_mixture import DirichletMixture
 from mtbkd.priors.dirichlet_product import DirichletProduct
 from mtbkd.students.cnn import cnn
 from mtbkd.students.mlp import mlp
-from mtbkd.students.student import Student
+from mtbkd.students.student import NormalizedCategorical, Student
 from mtbkd.students.weight_prior import NormalWeights
 from mtbkd.teachers.bank import TeacherBank
 from mtbkd.weighting import entropy
@@ -210,3 +210,15 @@ def test_a_student_is_a_pyro_model_that_samples(x, y):
     assert first.shape == (5, 6)
     assert not torch.equal(first, second)
     assert traces[0].nodes["labels"]["is_observed"]
+
+
+def test_labels_that_are_normalised_are_not_normalised_again():
+    logits = torch.randn(5, 4, generator=torch.Generator().manual_seed(0)).double()
+    y = torch.tensor([0, 3, 1, 2, 2])
+    mine = NormalizedCategorical(torch.log_softmax(logits, -1))
+    theirs = torch.distributions.Categorical(logits=logits)
+    torch.testing.assert_close(mine.log_prob(y), theirs.log_prob(y))
+    torch.testing.assert_close(mine.probs, theirs.probs)
+    torch.testing.assert_close(mine.entropy(), theirs.entropy())
+    assert mine.expand(torch.Size((2, 5))).log_prob(y).shape == (2, 5)
+    assert mine.sample((3,)).shape == (3, 5)
