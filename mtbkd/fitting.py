@@ -42,7 +42,8 @@ def fit(
     model: a `Student`, or a Pyro model called as `model(*data)`
     data: `DistillationData`; or, for a student, `(x [N, ...], y [N])` with y = -1 where unlabelled
     inference: an engine's name with its defaults ('map', 'svi', 'hmc', 'nuts', 'pyro_svi'), or its configuration
-    seed: the same seed gives the same draws; device: 'cpu', 'cuda', 'auto'
+    seed: the same seed gives the same draws
+    device: 'cpu', 'cuda', or 'auto': CUDA where there is one and the student is large enough to gain by it
     compiled: 'auto' (where it pays, by size), 'always', 'never'
     start: a posterior of the same model whose first draw of each chain the chains start from, in place of the
         engine's own warm start by MAP
@@ -56,7 +57,7 @@ def fit(
     shown = (TerminalProgress() if progress else Progress()) if isinstance(progress, bool) else progress
     began = time.perf_counter()
     dtype = getattr(torch, getattr(config, "dtype", "float32"))
-    density = Density(model, tensors_of(model, data), dtype=dtype, device=pick_device(device))
+    density = placed(model, tensors_of(model, data), dtype, device, config)
     given = None if start is None else values_of(start, density, config)
     record = FitRecord.open(checkpoint, density, config, seed, given)
     generator = torch.Generator().manual_seed(seed)
@@ -126,10 +127,31 @@ def first_values(
     return 0.1 * torch.randn(num_chains, density.dim, generator=generator, dtype=density.dtype)
 
 
+def placed(
+    model: Student | Callable[..., Any],
+    tensors: tuple[Tensor, ...],
+    dtype: torch.dtype,
+    device: str,
+    config: EngineConfig,
+) -> Density:
+    """The density on its device; for 'auto' by size: what is too small for a second thread is too small for a GPU,
+    where each operation waits some 10 microseconds for its launch (numpyro#1466)."""
+    density = Density(model, tensors, dtype=dtype, device=pick_device(device))
+    if device != "auto" or not torch.cuda.is_available():
+        return density
+    batch_size = getattr(config, "batch_size", None)
+    if density.plan(config.num_chains, config.evaluations, batch_size, "never").small:
+        return density
+    return Density(model, tensors, dtype=dtype, device="cuda")
+
+
 def pick_device(device: str) -> torch.device:
-    """The named device; 'auto' is CUDA where there is one."""
+    """The named device; for 'auto' the CPU, until the size of the work is known (see `placed`).
+
+    Raises `InputError` for an unknown one, and for CUDA where there is none.
+    """
     if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+        return torch.device("cpu")
     try:
         chosen = torch.device(device)
     except RuntimeError as error:

@@ -187,6 +187,34 @@ def test_a_device_that_is_not_there_is_told():
         pick_device("cuda")
 
 
+def test_a_device_is_chosen_by_size(monkeypatch):
+    """As if there were a CUDA device: where the density would be put is noted, and it stays where it is."""
+    from mtbkd import fitting
+
+    asked = []
+
+    class Noted(fitting.Density):
+        def __init__(self, *arguments, device, **named):
+            asked.append(str(device))
+            super().__init__(*arguments, device="cpu", **named)
+
+    monkeypatch.setattr(fitting, "Density", Noted)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    large = Student(mtbkd.students.cnn((1, 28, 28), [32, 64], 3))
+    images = large.rows((torch.zeros(128, 1, 28, 28), torch.zeros(128)))
+    small = Student(mlp(6, [4], K))
+    for student, tensors, expected in (
+        (large, images, ["cpu", "cuda"]),
+        (small, small.rows((X, Y)), ["cpu"]),
+    ):
+        asked.clear()
+        fitting.placed(student, tensors, torch.float32, "auto", MAP)
+        assert asked == expected
+    asked.clear()
+    fitting.placed(small, small.rows((X, Y)), torch.float32, "cuda", MAP)
+    assert asked == ["cuda"]
+
+
 def test_the_smallest_and_the_largest_problems():
     for n, k, m in ((1, 2, 1), (1, 1000, 2), (5, 2, 20)):
         x, y = torch.randn(n, 6), torch.zeros(n, dtype=torch.long)
