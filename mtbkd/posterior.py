@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import jvp, vmap
+from torch.func import vmap
 
 from mtbkd.density import Density
 from mtbkd.errors import InputError
+from mtbkd.forward_mode import pushforward
 from mtbkd.inference.engine import Draws, EngineConfig
 from mtbkd.posterior_file import read_folder, write_folder
 from mtbkd.prediction import Prediction
@@ -174,7 +175,7 @@ class Posterior:
             if centre is None:
                 return torch.softmax(logits(drawn), -1)
             step = {name: v - centre[name] for name, v in drawn.items()}
-            at_centre, change, *_ = jvp(logits, (centre,), (step,))
+            at_centre, change = pushforward(logits, centre, step)
             return torch.softmax(at_centre + change, -1)
 
         if skeleton.loops:
@@ -183,12 +184,13 @@ class Posterior:
         return vmap(one)(weights)
 
     def widest(self, x: Tensor) -> int:
-        """Bytes of the widest activation of one draw at one input, an upper bound by the largest layer."""
+        """Bytes of the widest activation of one draw at one input, an upper bound by the largest layer; twice where each
+        has its derivative beside it."""
         assert self.skeleton is not None
         shapes = self.skeleton.shapes.values()
         positions = x[0, 0].numel() if self.skeleton.has_convolution and x.dim() > 2 else 1
         widest = max(max(shape[0] for shape in shapes) * positions, x[0].numel())
-        return 4 * x.element_size() * widest
+        return (4 if self.centre is None else 8) * x.element_size() * widest
 
     def rows_a_chunk(self, x: Tensor, memory: float) -> int:
         """Inputs that may be predicted at once within `memory` bytes."""

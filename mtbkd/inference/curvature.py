@@ -11,9 +11,10 @@ from typing import Protocol, cast, runtime_checkable
 
 import torch
 from torch import Tensor
-from torch.func import grad, jacrev, jvp, vjp, vmap
+from torch.func import grad, jacrev, vjp, vmap
 
 from mtbkd.density import Batch, Density
+from mtbkd.forward_mode import pushforward
 
 
 @runtime_checkable
@@ -93,7 +94,7 @@ def gauss_newton_products(
     precision = cast(HasLogits, density.model).logit_precision(logits, *others)
 
     def product(direction: Tensor) -> Tensor:
-        change = jvp(function, (theta,), (direction,))[1]
+        _, change = pushforward(function, theta, direction)
         return cast(Tensor, backwards((precision @ change[..., None]).squeeze(-1))[0])
 
     columns = directions.to(theta.dtype).T
