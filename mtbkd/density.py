@@ -26,8 +26,9 @@ from mtbkd.sites import find_sites, place
 
 Batch = tuple[Tensor, ...]
 
-# Seconds of eager gradients from which on compiling (some 20 s cold, two to three times faster after) is worth it.
-COMPILING_PAYS_AFTER = 60.0
+# Seconds of eager gradients from which on compiling (10 to 15 s cold, 3 s from inductor's cache; gradients then take a
+# fifth to a third of the time) is worth it.
+COMPILING_PAYS_AFTER = 30.0
 
 # Bytes that an operation writes on average below which a second thread costs more than it brings: one trial each of
 # the digits run on two cores took 21 s with one thread, 36 s with two, and 72 s with two beside another busy process.
