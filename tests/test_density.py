@@ -473,6 +473,26 @@ def test_another_execution_has_graphs_of_its_own():
     assert density.with_execution(Execution(loop=True)).graphs == {}
 
 
+def test_other_data_of_the_same_shapes_share_the_graphs():
+    density, theta = full_and_theta()
+    before = density.value_and_grad(theta)
+    other = tuple(t.flip(0) if i else 2 * t for i, t in enumerate(density.tensors))
+    changed = density.with_tensors(other)
+    value, grad = changed.value_and_grad(theta)
+    assert changed.graphs is density.graphs
+    assert len(density.graphs) == 1
+    fresh, fresh_grad = Density(density.model, other, dtype=density.dtype).value_and_grad(theta)
+    torch.testing.assert_close((value, grad), (fresh, fresh_grad))
+    assert not torch.allclose(value, before[0])
+    torch.testing.assert_close(density.value_and_grad(theta), before)
+
+
+def test_fewer_tensors_than_the_model_takes_are_refused():
+    density, _ = full_and_theta()
+    with pytest.raises(InputError, match="give as many"):
+        density.with_tensors(density.tensors[1:])
+
+
 # ---- refusals ------------------------------------------------------------------------------------------------
 
 
