@@ -8,14 +8,14 @@ for the product pool; a mixture's true curvature is less, and not positive where
 their exact Hessian.
 
     diagonal    its diagonal alone: deviations given all other weights
-    low_rank    P + P^1/2 V diag(e) V' P^1/2, the largest eigenpairs of P^-1/2 G P^-1/2 (Spantini et al. 2015) by
-                subspace iteration (Halko, Martinsson and Tropp 2011, section 4.5): any layer, D in the 100,000s
+    low_rank    the largest eigenpairs of P^-1/2 G P^-1/2 (Spantini et al. 2015) by subspace iteration (Halko,
+                Martinsson and Tropp 2011, section 4.5), and the diagonal of the rest: any layer, D in the 100,000s
     full        all of it; with `student.bayesian=last`, of the last layer
 
 `linearised` predictions are of f(x, theta*) + J(x)(theta - theta*), the model that G belongs to (Immer et al. 2021).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -56,7 +56,7 @@ class LaplaceConfig:
 
     name: str = "laplace"
     structure: str = "full"
-    rank: int = 100
+    rank: int = 50
     passes: int = 3
     predictive: str = "linearised"
     curvature_rows: int | None = None
@@ -98,13 +98,15 @@ class Work:
 
 @dataclass(frozen=True)
 class LaplaceState:
-    """steps done, of all chains; of the present chain's curvature: which rows `[n]` it is summed over, what it has come
-    to, `[D]`, `[D, D]` or `[D, R]`, and the directions `[D, R]` that a low-rank one is multiplied with."""
+    """Steps done, of all chains; of the present chain's curvature: which rows `[n]` it is summed over, what it has come
+    to, `[D]`, `[D, D]` or `[D, R]`; for a low-rank one the directions `[D, R]` that it is multiplied with, and its
+    diagonal `[D]`."""
 
     step: int
     order: Tensor
     total: Tensor
-    basis: Tensor | None
+    basis: Tensor | None = None
+    diagonal: Tensor | None = None
 
 
 def plan(density: Density, config: LaplaceConfig) -> Work:
@@ -124,13 +126,13 @@ def plan(density: Density, config: LaplaceConfig) -> Work:
         return Work(False, d, HESSIAN_ROWS, loop=False, passes=1)
     low_rank = config.structure == "low_rank"
     first = density.tensors[0][:1]
-    num_classes = curvature.logits_of(density, first)(first.new_zeros(d)).shape[-1]
+    anywhere = torch.zeros(d, dtype=density.dtype, device=density.device)
+    num_classes = curvature.logits_of(density, first)(anywhere).shape[-1]
     together = directions(config, d) if low_rank else num_classes
     execution = density.plan(together, 0, compiled="never", memory=MEMORY).execution
     used = min(config.curvature_rows or density.num_rows, density.num_rows)
-    rows = min(used, config.batch_size or used, execution.rows or used)
-    if not low_rank:  # the Jacobians, and the same weighted
-        rows = min(rows, max(1, int(MEMORY // (3 * num_classes * d * first.element_size()))))
+    jacobians = 3 * num_classes * d * first.element_size()  # of a row: J, H J, and a product of both
+    rows = min(used, config.batch_size or used, execution.rows or used, max(1, int(MEMORY // jacobians)))
     return Work(True, used, rows, execution.loop, config.passes if low_rank else 1)
 
 
@@ -146,39 +148,53 @@ def init(
     order = torch.arange(work.used)
     if work.gauss_newton and work.used < density.num_rows:
         order = torch.randperm(density.num_rows, generator=generator)[: work.used]
-    d, basis = density.dim, None
-    shape: tuple[int, ...] = (d,) if config.structure == "diagonal" else (d, d)
+    d = density.dim
+    nothing = torch.zeros(d, dtype=torch.float64, device=density.device)
+    state = LaplaceState(step, order.to(density.device), nothing)
+    if config.structure == "full":
+        return replace(state, total=nothing.new_zeros(d, d))
     if config.structure == "low_rank":
-        shape = (d, directions(config, d))
-        noise = torch.randn(shape, generator=generator, dtype=torch.float64)
+        noise = torch.randn(d, directions(config, d), generator=generator, dtype=torch.float64)
         basis = torch.linalg.qr(noise.to(density.device)).Q
-    total = torch.zeros(shape, dtype=torch.float64, device=density.device)
-    return LaplaceState(step, order.to(density.device), total, basis)
+        return replace(state, total=torch.zeros_like(basis), basis=basis, diagonal=nothing)
+    return state
 
 
 def update(
     state: LaplaceState, density: Density, config: LaplaceConfig, work: Work, centre: Tensor
 ) -> LaplaceState:
-    """The next chunk of the curvature at `centre [D]`; where it is a pass's first but not the first, new directions."""
+    """The next chunk of the curvature at `centre [D]`."""
     first = (state.step % (work.steps // work.passes)) * work.rows
-    last = min(first + work.rows, work.used)
-    total, basis = state.total, state.basis
+    chosen = state.order[first : first + work.rows]
+    state = replace(state, step=state.step + 1)
     if not work.gauss_newton:
-        part = curvature.hessian_rows(density, centre, first, last)
+        part = curvature.hessian_rows(density, centre, first, first + len(chosen))
         part = part.diagonal(first) if config.structure == "diagonal" else part
-        return LaplaceState(
-            state.step + 1, state.order, total.index_copy(0, state.order[first:last], part), basis
-        )
-    rows: Batch = tuple(tensor[state.order[first:last]] for tensor in density.tensors)
-    if basis is None:
-        summed = curvature.gauss_newton_diagonal if config.structure == "diagonal" else curvature.gauss_newton
-        part = summed(density, centre, rows)
-    else:
-        if first == 0 and state.step % work.steps:
-            basis, total = torch.linalg.qr(total).Q, torch.zeros_like(total)
-        scale = curvature.weight_precision(density).rsqrt()[:, None]
-        part = scale * curvature.gauss_newton_products(density, centre, rows, scale * basis, work.loop)
-    return LaplaceState(state.step + 1, state.order, total + density.num_rows / work.used * part, basis)
+        return replace(state, total=state.total.index_copy(0, chosen, part))
+    rows: Batch = tuple(tensor[chosen] for tensor in density.tensors)
+    scale = density.num_rows / work.used
+    if state.basis is not None:
+        return update_low_rank(state, density, work, centre, rows, scale)
+    summed = curvature.gauss_newton_diagonal if config.structure == "diagonal" else curvature.gauss_newton
+    return replace(state, total=state.total + scale * summed(density, centre, rows))
+
+
+def update_low_rank(
+    state: LaplaceState, density: Density, work: Work, centre: Tensor, rows: Batch, scale: float
+) -> LaplaceState:
+    """The same of P^-1/2 G P^-1/2 times directions: new ones with each pass, and G's diagonal in the first."""
+    total, basis, diagonal = state.total, state.basis, state.diagonal
+    assert basis is not None
+    assert diagonal is not None
+    done = (state.step - 1) % work.steps
+    a_pass = work.steps // work.passes
+    if done < a_pass:
+        diagonal = diagonal + scale * curvature.gauss_newton_diagonal(density, centre, rows)
+    elif done % a_pass == 0:
+        basis, total = torch.linalg.qr(total).Q, torch.zeros_like(total)
+    whiten = curvature.weight_precision(density).rsqrt()[:, None]
+    part = whiten * curvature.gauss_newton_products(density, centre, rows, whiten * basis, work.loop)
+    return replace(state, total=total + scale * part, basis=basis, diagonal=diagonal)
 
 
 def precision_of(state: LaplaceState, density: Density, config: LaplaceConfig, work: Work) -> Precision:
@@ -189,10 +205,12 @@ def precision_of(state: LaplaceState, density: Density, config: LaplaceConfig, w
     prior = (
         curvature.weight_precision(density) if work.gauss_newton else torch.zeros_like(state.total[..., 0])
     )
-    if state.basis is not None:
+    if state.basis is not None and state.diagonal is not None:
         values, vectors = torch.linalg.eigh(symmetric(state.basis.T @ state.total))
-        kept = slice(-min(config.rank, density.dim), None)
-        return LowRankPrecision(prior, state.basis @ vectors[:, kept], values[kept].clamp(min=0))
+        roots = values[-config.rank :].clamp(min=0).sqrt()
+        factor = prior.sqrt()[:, None] * (state.basis @ vectors[:, -config.rank :]) * roots
+        rest = (state.diagonal - factor.square().sum(-1)).clamp(min=0)
+        return LowRankPrecision.of(prior + rest, factor)
     if config.structure == "diagonal":
         diagonal = state.total + prior
         failed = not bool((diagonal > 0).all())

@@ -60,21 +60,27 @@ class FullPrecision:
 
 @dataclass(frozen=True)
 class LowRankPrecision:
-    """P^1/2 (I + V diag(e) V') P^1/2 (Spantini et al. 2015): prior P `[D]`, orthonormal V `[D, r]`, e `[r]` >= 0."""
+    """B^1/2 (I + V diag(e) V') B^1/2: diagonal B `[D]`, orthonormal V `[D, r]`, e `[r]` >= 0."""
 
-    prior: Tensor
+    diagonal: Tensor
     vectors: Tensor
     values: Tensor
 
+    @classmethod
+    def of(cls, diagonal: Tensor, factor: Tensor) -> "LowRankPrecision":
+        """The precision diag(diagonal) + U U' of a factor U `[D, r]`."""
+        vectors, roots, _ = torch.linalg.svd(diagonal.rsqrt()[:, None] * factor, full_matrices=False)
+        return cls(diagonal, vectors, roots.square())
+
     @property
     def log_det(self) -> Tensor:
-        """Of the prior, and of what was added to it."""
-        return self.prior.log().sum() + self.values.log1p().sum()
+        """Of the diagonal, and of what was added to it."""
+        return self.diagonal.log().sum() + self.values.log1p().sum()
 
     def deviations(self, noise: Tensor) -> Tensor:
-        """P^-1/2 (xi + V diag((1 + e)^-1/2 - 1) V' xi)."""
+        """B^-1/2 (xi + V diag((1 + e)^-1/2 - 1) V' xi)."""
         shrunk = (noise @ self.vectors) * ((1 + self.values).rsqrt() - 1)
-        return (noise + shrunk @ self.vectors.T) * self.prior.rsqrt()
+        return (noise + shrunk @ self.vectors.T) * self.diagonal.rsqrt()
 
 
 def log_normal(precision: Precision, noise: Tensor) -> Tensor:
