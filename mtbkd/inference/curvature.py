@@ -51,8 +51,8 @@ def weight_precision(density: Density) -> Tensor:
     return density.flatten(model.weight_precision(density.tensors[0][:1])).double()
 
 
-def weighted_jacobians(density: Density, theta: Tensor, rows: Batch) -> tuple[Tensor, Tensor]:
-    """J_i and H_i J_i of the given rows, each `[n, K, D]`."""
+def weighted_jacobians(density: Density, theta: Tensor, rows: Batch, loop: bool) -> tuple[Tensor, Tensor]:
+    """J_i and H_i J_i of the given rows, each `[n, K, D]`; loop: one row after the other, as convolutions want it."""
     x, *others = rows
     model = cast(HasLogits, density.model)
     precision = model.logit_precision(logits_of(density, x)(theta), *others)
@@ -61,28 +61,28 @@ def weighted_jacobians(density: Density, theta: Tensor, rows: Batch) -> tuple[Te
         return cast(Tensor, jacrev(logits_of(density, row[None]), chunk_size=together)(theta))[0]
 
     try:
-        jacobians = vmap(one)(x)
-    except RuntimeError as error:
-        if "Batching rule not implemented" not in str(error):  # as torch has it for recurrent layers
-            raise
+        jacobians = torch.stack([one(row) for row in x]) if loop else vmap(one)(x)
+    except (
+        RuntimeError
+    ):  # torch cannot batch every layer (recurrent ones); any other error comes up again below
         jacobians = torch.stack([one(row, together=1) for row in x])
     return jacobians, precision @ jacobians
 
 
-def gauss_newton_diagonal(density: Density, theta: Tensor, rows: Batch) -> Tensor:
+def gauss_newton_diagonal(density: Density, theta: Tensor, rows: Batch, loop: bool = False) -> Tensor:
     """The diagonal of the given rows' G at theta `[D]`: `[D]`."""
-    jacobians, weighted = weighted_jacobians(density, theta, rows)
+    jacobians, weighted = weighted_jacobians(density, theta, rows, loop)
     return (jacobians * weighted).sum((0, 1)).double()
 
 
-def gauss_newton(density: Density, theta: Tensor, rows: Batch) -> Tensor:
+def gauss_newton(density: Density, theta: Tensor, rows: Batch, loop: bool = False) -> Tensor:
     """The given rows' G at theta `[D]`: `[D, D]`."""
-    jacobians, weighted = weighted_jacobians(density, theta, rows)
+    jacobians, weighted = weighted_jacobians(density, theta, rows, loop)
     return (jacobians.flatten(0, 1).T @ weighted.flatten(0, 1)).double()
 
 
 def gauss_newton_products(
-    density: Density, theta: Tensor, rows: Batch, directions: Tensor, loop: bool
+    density: Density, theta: Tensor, rows: Batch, directions: Tensor, loop: bool = False
 ) -> Tensor:
     """The given rows' G at theta `[D]` times directions `[D, R]`: `[D, R]`, without any J.
 

@@ -82,7 +82,7 @@ class LaplaceConfig:
 @dataclass(frozen=True)
 class Work:
     """How one chain's curvature is summed: by Gauss-Newton in chunks of `rows` of `used` rows, or by rows of a Hessian;
-    loop: directions one after the other; passes over all of it."""
+    loop: rows and directions one after the other; passes over all of it."""
 
     gauss_newton: bool
     used: int
@@ -176,7 +176,7 @@ def update(
     if state.basis is not None:
         return update_low_rank(state, density, work, centre, rows, scale)
     summed = curvature.gauss_newton_diagonal if config.structure == "diagonal" else curvature.gauss_newton
-    return replace(state, total=state.total + scale * summed(density, centre, rows))
+    return replace(state, total=state.total + scale * summed(density, centre, rows, work.loop))
 
 
 def update_low_rank(
@@ -189,7 +189,7 @@ def update_low_rank(
     done = (state.step - 1) % work.steps
     a_pass = work.steps // work.passes
     if done < a_pass:
-        diagonal = diagonal + scale * curvature.gauss_newton_diagonal(density, centre, rows)
+        diagonal = diagonal + scale * curvature.gauss_newton_diagonal(density, centre, rows, work.loop)
     elif done % a_pass == 0:
         basis, total = torch.linalg.qr(total).Q, torch.zeros_like(total)
     whiten = curvature.weight_precision(density).rsqrt()[:, None]

@@ -157,3 +157,64 @@ def test_bad_weights_are_refused_by_row(weights, message):
     for prior in (DirichletMixture, DirichletProduct):
         with pytest.raises(InputError, match=message):
             prior(bank, weights)
+
+
+# ---- curvature in the logits -------------------------------------------------------------------------------------
+
+
+def test_precision_of_the_logits_by_hand():
+    # One teacher worth 3 at tau 2, an undecided student: 3 / 4 of [[q (1 - q), -], [-, q (1 - q)]].
+    bank = TeacherBank.from_probs({"a": torch.tensor([[0.9, 0.1]])})
+    prior = DirichletMixture(bank, torch.ones(1, 1), 3.0, temperature=2.0)
+    got = prior.logit_precision(torch.zeros(1, 2), *prior.tensors.values())
+    expected = torch.tensor([[[0.1875, -0.1875], [-0.1875, 0.1875]]])
+    torch.testing.assert_close(got, expected)
+
+
+def both_precisions(prior, logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Ours and minus the exact Hessian, row by row."""
+    tensors = tuple(t.double() for t in prior.tensors.values())
+    exact = [
+        -torch.func.hessian(
+            lambda z, i=i: prior.score(prior.log_q(z[None]), *(t[i, None] for t in tensors))[0]
+        )(z)
+        for i, z in enumerate(logits)
+    ]
+    return prior.logit_precision(logits, *tensors), torch.stack(exact)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 2.0])
+@pytest.mark.parametrize("kind", [DirichletMixture, DirichletProduct])
+def test_precision_of_the_logits_is_exact_for_one_teacher_and_for_the_product(kind, temperature):
+    bank = random_bank(1 if kind is DirichletMixture else 3, 5, 4)
+    prior = kind(bank, entropy(bank), 5.0, temperature)
+    logits = torch.randn(5, 4, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    torch.testing.assert_close(*both_precisions(prior, logits))
+
+
+def test_precision_of_the_logits_holds_a_mixtures_responsibilities_fixed():
+    """It is what METHOD.md derives; the exact one is less by Cov_r, and indefinite where teachers disagree."""
+    probs = torch.tensor([[[0.9, 0.05, 0.05]], [[0.05, 0.05, 0.9]]])
+    bank = TeacherBank.from_probs({"a": probs[0], "b": probs[1]})
+    prior = DirichletMixture(bank, torch.tensor([[0.6, 0.4]]), 20.0, temperature=2.0)
+    logits = torch.tensor([[0.3, -0.2, 0.1]], dtype=torch.float64)
+    ours, exact = both_precisions(prior, logits)
+    r = prior.responsibilities(logits.float(), torch.arange(1))[0].double()
+    q, p = torch.softmax(logits[0] / 2, -1), torch.softmax(bank.logits[:, 0].double() / 2, -1)
+    torch.testing.assert_close(ours[0], 20 / 4 * (q.diag() - q[:, None] * q), rtol=1e-6, atol=1e-6)
+    centred = p - r @ p
+    torch.testing.assert_close(ours[0] - exact[0], 100 * (centred.T * r) @ centred, rtol=1e-4, atol=1e-5)
+    assert torch.linalg.eigvalsh(exact)[0, 0] < -1
+    assert torch.linalg.eigvalsh(ours)[0, 0] > -1e-6
+
+
+def test_precision_of_the_logits_counts_differing_precisions_by_responsibility():
+    draws = torch.softmax(torch.randn(20, 1, 3, generator=torch.Generator().manual_seed(0)), -1)
+    bank = TeacherBank.from_probs({"draws": draws, "point": draws[0]})
+    prior = DirichletMixture(bank, torch.tensor([[0.5, 0.5]]), 7.0)
+    logits = torch.zeros(1, 3)
+    r = prior.responsibilities(logits, torch.arange(1))[0]
+    q = torch.full((3,), 1 / 3)
+    expected = (r @ prior.precision[0]) * (q.diag() - q[:, None] * q)
+    assert prior.precision[0, 0] < 6.9
+    torch.testing.assert_close(prior.logit_precision(logits, *prior.tensors.values())[0], expected)

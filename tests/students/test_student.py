@@ -222,3 +222,34 @@ def test_labels_that_are_normalised_are_not_normalised_again():
     torch.testing.assert_close(mine.entropy(), theirs.entropy())
     assert mine.expand(torch.Size((2, 5))).log_prob(y).shape == (2, 5)
     assert mine.sample((3,)).shape == (3, 5)
+
+
+# ---- what a Gauss-Newton asks ------------------------------------------------------------------------------------
+
+
+def test_logits_are_the_networks_own(x):
+    network = Normed()
+    student = Student(network)
+    assert torch.equal(student.logits(dict(network.named_parameters()), x), network(x))
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.7])
+def test_precision_of_the_logits_is_of_labels_where_they_are_and_of_teachers_everywhere(x, y, strength):
+    prior = prior_on(x, temperature=2.0)
+    student = Student(mlp(6, [5], K), prior, strength=strength)
+    logits = torch.randn(N, K, generator=generator(4))
+    _, _, *teachers = student.rows((x, y))
+    got = student.logit_precision(logits, y, *teachers)
+    q = torch.softmax(logits, -1)
+    label = torch.diag_embed(q) - q[:, :, None] * q[:, None, :]
+    said = prior.logit_precision(logits, *prior.tensors.values())
+    torch.testing.assert_close(got, (y >= 0)[:, None, None] * label + strength * said)
+    assert (got[1].abs().max() > 0) == (strength > 0)
+
+
+def test_precision_of_the_weights_is_one_over_their_variance(x):
+    student = Student(mlp(6, [5], K), weight_prior=NormalWeights(3.0))
+    precision = student.weight_precision(x.double())
+    assert precision["0.weight"].dtype == torch.float64
+    torch.testing.assert_close(precision["0.weight"], torch.full((5, 6), 6 / 9).double())
+    torch.testing.assert_close(precision["2.bias"], torch.full((K,), 1 / 9).double())
