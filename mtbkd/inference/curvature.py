@@ -99,7 +99,7 @@ def gauss_newton_products(
 
     columns = directions.to(theta.dtype).T
     done = torch.stack([product(one) for one in columns]) if loop else vmap(product)(columns)
-    return done.T.double()
+    return done.T.double().contiguous()
 
 
 def hessian_rows(density: Density, theta: Tensor, first: int, last: int) -> Tensor:

@@ -16,6 +16,7 @@ their exact Hessian.
 """
 
 from dataclasses import dataclass, replace
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -155,7 +156,7 @@ def init(
         return replace(state, total=nothing.new_zeros(d, d))
     if config.structure == "low_rank":
         noise = torch.randn(d, directions(config, d), generator=generator, dtype=torch.float64)
-        basis = torch.linalg.qr(noise.to(density.device)).Q
+        basis = orthonormal(noise.to(density.device))
         return replace(state, total=torch.zeros_like(basis), basis=basis, diagonal=nothing)
     return state
 
@@ -191,7 +192,7 @@ def update_low_rank(
     if done < a_pass:
         diagonal = diagonal + scale * curvature.gauss_newton_diagonal(density, centre, rows, work.loop)
     elif done % a_pass == 0:
-        basis, total = torch.linalg.qr(total).Q, torch.zeros_like(total)
+        basis, total = orthonormal(total), torch.zeros_like(total)
     whiten = curvature.weight_precision(density).rsqrt()[:, None]
     part = whiten * curvature.gauss_newton_products(density, centre, rows, whiten * basis, work.loop)
     return replace(state, total=total + scale * part, basis=basis, diagonal=diagonal)
@@ -206,10 +207,8 @@ def precision_of(state: LaplaceState, density: Density, config: LaplaceConfig, w
         curvature.weight_precision(density) if work.gauss_newton else torch.zeros_like(state.total[..., 0])
     )
     if state.basis is not None and state.diagonal is not None:
-        values, vectors = torch.linalg.eigh(symmetric(state.basis.T @ state.total))
-        roots = values[-config.rank :].clamp(min=0).sqrt()
-        factor = prior.sqrt()[:, None] * (state.basis @ vectors[:, -config.rank :]) * roots
-        rest = (state.diagonal - factor.square().sum(-1)).clamp(min=0)
+        factor = prior.sqrt()[:, None] * nystrom(state.basis, state.total)[:, : config.rank]
+        rest = (state.diagonal - factor.square().sum(-1)).clamp(min=0)  # below 0 by rounding alone
         return LowRankPrecision.of(prior + rest, factor)
     if config.structure == "diagonal":
         diagonal = state.total + prior
@@ -225,6 +224,22 @@ def precision_of(state: LaplaceState, density: Density, config: LaplaceConfig, w
             "raise inference.warm_start, or start from a longer MAP run"
         )
     return result
+
+
+def nystrom(basis: Tensor, products: Tensor) -> Tensor:
+    """F `[D, R]`, its columns orthogonal and the longest first, with F F' = A Q (Q' A Q)^-1 Q' A of orthonormal Q and
+    A Q `[D, R]`: the best that Q knows of a matrix A >= 0, and never more than it (Tropp et al. 2017)."""
+    values, vectors = torch.linalg.eigh(symmetric(basis.T @ products))
+    known = values > 1e-10 * values[-1].clamp(min=torch.finfo(values.dtype).tiny)
+    left, lengths, _ = torch.linalg.svd(
+        products @ vectors[:, known] * values[known].rsqrt(), full_matrices=False
+    )
+    return cast(Tensor, left * lengths)
+
+
+def orthonormal(matrix: Tensor) -> Tensor:
+    """A basis of a matrix's columns, in the memory layout that a restored one has: another changes the last bits."""
+    return torch.linalg.qr(matrix).Q.contiguous()
 
 
 def symmetric(matrix: Tensor) -> Tensor:
