@@ -59,10 +59,10 @@ def sample(
 
     Raises `InputError` where two members start at one place, as they would end at one.
     """
-    if start is not None and len(torch.unique(start, dim=0)) < len(start):
+    if start is not None and (places := len(torch.unique(start, dim=0))) < len(start):
         raise InputError(
-            f"the {len(start)} members of an ensemble start at {len(torch.unique(start, dim=0))} places, and would be as "
-            "many; give each its own start, or none"
+            f"the {len(start)} members of an ensemble start at {places} places, and would end at as many; "
+            "give each its own start, or none"
         )
     climbing = MAPConfig(
         steps=config.steps,

@@ -1,7 +1,7 @@
 """Variational families as pure functions of one flat parameter vector and the noise that a draw is made of.
 
     diagonal   theta = loc + s e                          e ~ N(0, I)
-    low_rank   theta = loc + s (e + W e')                 W [D, r]: Ong, Nott and Smith 2018
+    low_rank   theta = loc + s (e + W' e')                W [r, D]: Ong, Nott and Smith 2018
     full       theta = loc + s (L e)                      L lower triangular with unit diagonal
     flow       theta = loc + s (m(e) + exp(a(e)) e)       m, a autoregressive, Pyro's: Kingma et al. 2016
 
@@ -11,13 +11,13 @@ start it is the diagonal one. No guide draws anything itself: the same phi and n
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast
 
 import torch
 from pyro.distributions.transforms.utils import clamp_preserve_gradients
 from pyro.nn import AutoRegressiveNN
 from torch import Tensor
-from torch.func import functional_call, grad_and_value
+from torch.func import functional_call, vjp
 
 from mtbkd.errors import InputError
 from mtbkd.graphs import Graph, trace_graph
@@ -71,7 +71,7 @@ def make_guide(name: str, like: Tensor, rank: int = 10) -> Guide:
     dim = len(like)
     if dim == 1 or name == "diagonal":
         return Diagonal(dim)
-    numbers = {"low_rank": dim * (2 + min(rank, dim)), "full": dim * (2 + dim), "flow": dim * (7 + 5 * dim)}
+    numbers = {"low_rank": dim * (2 + min(rank, dim)), "full": dim * (2 + dim), "flow": dim * (5 + 5 * dim)}
     if numbers[name] > MOST_NUMBERS:
         raise InputError(
             f"inference.guide={name} of {dim:,} weights has {numbers[name]:,} numbers, over {MOST_NUMBERS:,}; "
@@ -122,7 +122,7 @@ class Diagonal:
 
 @dataclass(frozen=True)
 class LowRank:
-    """N(loc, S (I + W W') S), S = diag s; noise is `(e [D], e' [r])`."""
+    """N(loc, S (I + W' W) S), S = diag s, W `[r, D]`; noise is `(e [D], e' [r])`."""
 
     dim: int
     rank: int
@@ -136,38 +136,41 @@ class LowRank:
         return self.dim + self.rank
 
     def parts(self, phi: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """loc `[D]`, log s `[D]`, W `[D, r]`."""
+        """loc `[D]`, log s `[D]`, W `[r, D]`."""
         loc, log_scale, factor = phi.split([self.dim, self.dim, self.rank * self.dim])
-        return loc, log_scale, factor.view(self.dim, self.rank)
+        return loc, log_scale, factor.view(self.rank, self.dim)
 
     def begin(self, start: Tensor, scale: float, generator: torch.Generator) -> Tensor:
         # W = 0 is a saddle; half of the first variance is W's.
-        factor = torch.randn(self.dim * self.rank, generator=generator) * self.rank**-0.5
+        factor = torch.randn(self.rank * self.dim, generator=generator) * self.rank**-0.5
         log_scale = torch.full_like(start, math.log(scale * 0.5**0.5))
         return torch.cat([start, log_scale, factor.to(start)])
 
+    def white(self, factor: Tensor, noise: Tensor) -> Tensor:
+        """`[P, D]` of covariance I + W' W."""
+        return noise[:, : self.dim] + noise[:, self.dim :] @ factor
+
     def inner(self, factor: Tensor) -> Tensor:
-        """Lower Cholesky factor of I + W' W, `[r, r]`: its determinant is that of I + W W'."""
+        """Lower Cholesky factor of I + W W', `[r, r]`, which has the determinant of I + W' W."""
         unit = torch.eye(self.rank, dtype=factor.dtype, device=factor.device)
-        return torch.linalg.cholesky(unit + factor.T @ factor)
+        # Not checked, as that would wait for a GPU: it is positive definite wherever it is finite.
+        return torch.linalg.cholesky_ex(unit + factor @ factor.T)[0]
 
     def draw(self, phi: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         loc, log_scale, factor = self.parts(phi)
-        white = noise[:, : self.dim] + noise[:, self.dim :] @ factor.T
         entropy = log_scale.sum() + self.inner(factor).diagonal().log().sum() + unit_entropy(self.dim)
-        return loc + log_scale.exp() * white, entropy
+        return loc + log_scale.exp() * self.white(factor, noise), entropy
 
     def log_q(self, phi: Tensor, noise: Tensor) -> Tensor:
         _, log_scale, factor = self.parts(phi)
-        white = noise[:, : self.dim] + noise[:, self.dim :] @ factor.T
-        inner = self.inner(factor)
-        # Woodbury: u' (I + W W')^-1 u = u'u - |inner^-1 W' u|^2
-        explained = torch.linalg.solve_triangular(inner, (white @ factor).T, upper=False).square().sum(0)
+        white, inner = self.white(factor, noise), self.inner(factor)
+        # Woodbury: u' (I + W' W)^-1 u = u'u - |inner^-1 W u|^2
+        explained = torch.linalg.solve_triangular(inner, factor @ white.T, upper=False).square().sum(0)
         return unit_log_prob(white) + 0.5 * explained - inner.diagonal().log().sum() - log_scale.sum()
 
     def deviation(self, phi: Tensor) -> Tensor:
         _, log_scale, factor = self.parts(phi)
-        return log_scale.exp() * (1 + factor.square().sum(1)).sqrt()
+        return log_scale.exp() * (1 + factor.square().sum(0)).sqrt()
 
 
 @dataclass(frozen=True)
@@ -220,7 +223,8 @@ class Flow:
         dim = len(like)
         # torch's layers begin with the global generator's numbers, which `begin` replaces.
         with torch.random.fork_rng(devices=[]):
-            network = AutoRegressiveNN(dim, [dim], permutation=torch.arange(dim), skip_connections=True)
+            order = cast(torch.LongTensor, torch.arange(dim))
+            network = AutoRegressiveNN(dim, [dim], permutation=order, skip_connections=True)
         return cls(network.to(like.device, like.dtype))
 
     @property
@@ -301,12 +305,9 @@ def trace_guide(guide: Guide, phi: Tensor, particles: int, num_rows: int, compil
         return (guide.draw(phi, noise)[0],)
 
     def pull(phi: Tensor, noise: Tensor, value: Tensor, grad: Tensor) -> tuple[Tensor, ...]:
-        def loss(phi: Tensor) -> tuple[Tensor, Tensor]:
-            theta, entropy = guide.draw(phi, noise)
-            # grad . theta has the gradient of E_q[log p] through the draws, without another pass of the density.
-            return ((grad * theta).sum() / particles + entropy) / -num_rows, entropy
-
-        slope, (_, entropy) = grad_and_value(loss, has_aux=True)(phi)
+        # The gradient of E_q[log p] goes back through the draws, without another pass of the density.
+        (_, entropy), back = vjp(lambda phi: guide.draw(phi, noise), phi)[:2]
+        (slope,) = back((grad / (-num_rows * particles), torch.full_like(entropy, -1 / num_rows)))
         return (value.mean() + entropy) / num_rows, slope
 
     noise = phi.new_zeros(particles, guide.noise)

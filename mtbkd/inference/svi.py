@@ -30,9 +30,9 @@ from mtbkd.progress import Progress
 
 @dataclass(frozen=True)
 class SVIConfig:
-    """guide: 'diagonal', 'low_rank' (with `rank`), 'full' or 'flow'; steps: at most, if schedule is 'plateau', whose
-    `window` is the number of steps compared; particles: draws a step; init_scale: the guide's first standard deviation;
-    warm_start: MAP steps before; draws: posterior draws kept."""
+    """guide: 'diagonal', 'low_rank' (with `rank`), 'full' or 'flow'; steps: at most, if schedule is 'plateau', to which
+    a rise of the ELBO below `tolerance` (nats a datum) is none; particles: draws a step; init_scale: the guide's first
+    standard deviation; warm_start: MAP steps before; draws: posterior draws kept."""
 
     name: str = "svi"
     guide: str = "diagonal"
@@ -40,7 +40,7 @@ class SVIConfig:
     steps: int = 4000
     learning_rate: float = 0.01
     schedule: str = "cosine"
-    window: int = 200
+    tolerance: float = 0.02
     batch_size: int | None = 256
     particles: int = 1
     init_scale: float = 0.01
@@ -51,10 +51,18 @@ class SVIConfig:
     def __post_init__(self) -> None:
         require_choice("inference.guide", self.guide, GUIDES)
         require_choice("inference.schedule", self.schedule, (*SCHEDULES, "plateau"))
-        numbers = ("rank", "steps", "learning_rate", "batch_size", "particles", "init_scale", "draws")
+        numbers = (
+            "rank",
+            "steps",
+            "learning_rate",
+            "batch_size",
+            "particles",
+            "init_scale",
+            "draws",
+            "tolerance",
+        )
         require_positive(**{f"inference.{n}": getattr(self, n) for n in (*numbers, "warm_start_rate")})
         require_at_least(0, **{"inference.warm_start": self.warm_start})
-        require_at_least(2, **{"inference.window": self.window})
 
     @property
     def num_chains(self) -> int:
@@ -78,9 +86,9 @@ class SVIState:
     step: int
 
 
-def init(phi: Tensor) -> SVIState:
+def init(phi: Tensor, config: SVIConfig) -> SVIState:
     """Before the first step."""
-    return SVIState(phi, adam.init(phi), Shuffle(), Plateau(), 0)
+    return SVIState(phi, adam.init(phi), Shuffle(), Plateau.begin(config.steps), 0)
 
 
 def update(
@@ -98,11 +106,10 @@ def update(
     (theta,) = graphs.draw(state.phi, noise)
     value, grad = density.value_and_grad(theta, batch)
     elbo, slope = graphs.pull(state.phi, noise, value, grad)
-    share = (
-        state.plateau.rate
-        if config.schedule == "plateau"
-        else rate(config.schedule, state.step, config.steps)
-    )
+    if config.schedule == "plateau":
+        share = state.plateau.rate(state.step)
+    else:
+        share = rate(config.schedule, state.step, config.steps)
     phi, moments = adam.adam(state.adam, state.phi, slope, config.learning_rate * share)
     return SVIState(phi, moments, shuffle, state.plateau, state.step + 1), elbo
 
@@ -115,7 +122,7 @@ def sample(
     progress: Progress,
     checkpoints: Checkpoints,
 ) -> Draws:
-    """Fit the guide from `start [1, D]` and draw from it: `theta [1, S, D]`; stats: `log_q`, the guide's log density."""
+    """Fit the guide from `start [1, D]` and draw from it: `theta [1, S, D]`, and its log density there, `log_q`."""
     check_start(start, density, 1)
     like = torch.empty(density.dim, dtype=density.dtype, device=density.device)
     guide = make_guide(config.guide, like, config.rank)
@@ -124,7 +131,7 @@ def sample(
         if start is None:
             start = 0.1 * torch.randn(1, density.dim, generator=generator)
         first = start[0].detach().to(density.device, density.dtype)
-        state = init(guide.begin(first, config.init_scale, generator))
+        state = init(guide.begin(first, config.init_scale, generator), config)
     elbos = checkpoints.array("elbo", (config.steps,), density.dtype)
     theta = checkpoints.array("theta", (1, config.draws, density.dim), density.dtype)
     state = climb(state, density, config, guide, elbos, generator, progress, checkpoints)
@@ -156,13 +163,12 @@ def climb(
     compiled = density.execution.compiled
     graphs = trace_guide(guide, state.phi, config.particles, density.num_rows, compiled)
     with progress.stage("SVI", config.steps, done=state.step) as advance:
-        while state.step < config.steps and not state.plateau.finished:
+        while state.step < state.plateau.end:
             state, elbo = update(state, density, config, guide, graphs, generator)
             check_finite_step("svi", state.step - 1, elbo, config.learning_rate)
             elbos[state.step - 1] = elbo
             if config.schedule == "plateau":
-                state = replace(state, plateau=look(state.plateau, elbos, state.step, config.window))
-            ended = state.plateau.finished
-            checkpoints.offer(state, state.step, state.step if ended else config.steps)
+                state = replace(state, plateau=look(state.plateau, elbos, state.step, config.tolerance))
+            checkpoints.offer(state, state.step, state.plateau.end)
             advance(elbo=elbo)
     return state

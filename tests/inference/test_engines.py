@@ -291,7 +291,7 @@ def test_the_number_of_starts_is_checked():
         ("map", "batch_size", 0),
         ("map", "schedule", "cosin"),
         ("svi", "guide", "fulll"),
-        ("svi", "window", 1),
+        ("svi", "tolerance", 0.0),
         ("svi", "rank", 0),
         ("svi", "draws", 0),
         ("svi", "init_scale", 0.0),
