@@ -1,19 +1,21 @@
 """Predictions against a plain loop over draws, and what a folder on disk keeps, to the bit."""
 
 import json
-import os
-import threading
+import pickle
 
+import pyro
+import pyro.distributions as dist
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.func import functional_call
 from user_networks import Attentive, Normed, Recurrent, Tied
 
+from mtbkd.density import Density
 from mtbkd.errors import InputError
 from mtbkd.fitting import fit
 from mtbkd.inference import HMCConfig, MAPConfig, SVIConfig
+from mtbkd.inference.engine import Draws
 from mtbkd.posterior import Posterior
 from mtbkd.students import Student, cnn, mlp
 
@@ -227,131 +229,31 @@ def test_another_network_is_refused_by_parameter(tmp_path, network, message):
         Posterior.load(tmp_path / "p", network=network())
 
 
-def damaged(folder, name: str, keep: float) -> None:
-    content = (folder / name).read_bytes()
-    (folder / name).write_bytes(content[: int(keep * len(content))])
+def test_draws_are_views_of_the_engines_own():
+    """Memory-mapped draws are not brought into memory; sites that need a transform are."""
+
+    def model(x: torch.Tensor) -> None:
+        loc = pyro.sample("loc", dist.Normal(torch.zeros(2, 2), 1.0).to_event(2))
+        scale = pyro.sample("scale", dist.Gamma(2.0, 1.0))
+        pyro.sample("x", dist.Normal(loc.sum(), scale).expand(x.shape).to_event(1), obs=x)
+
+    density = Density(model, (X[0],))
+    draws = Draws(torch.randn(2, 3, density.dim), torch.zeros(2, 3))
+    posterior = Posterior.of(model, density, draws, SHORT, 0, 0.0)
+    whole = draws.theta.untyped_storage().data_ptr()
+    assert posterior.values["loc"].untyped_storage().data_ptr() == whole
+    assert posterior.values["scale"].untyped_storage().data_ptr() != whole
+    torch.testing.assert_close(posterior.values["loc"].flatten(2), draws.theta[..., :4])
+    torch.testing.assert_close(posterior.values["scale"].log(), draws.theta[..., 4])
 
 
-@pytest.mark.parametrize("name", ["draws.safetensors", "posterior.json"])
-@pytest.mark.parametrize("keep", [0.0, 0.001, 0.5, 0.99])
-def test_a_truncated_file_is_told(tmp_path, name, keep):
-    posterior_of("mlp")[1].save(tmp_path / "p")
-    damaged(tmp_path / "p", name, keep)
-    with pytest.raises(InputError, match="damaged or cut short"):
-        Posterior.load(tmp_path / "p")
-
-
-@pytest.mark.parametrize("name", ["draws.safetensors", "posterior.json"])
-def test_a_missing_file_is_named(tmp_path, name):
-    posterior_of("mlp")[1].save(tmp_path / "p")
-    os.unlink(tmp_path / "p" / name)
-    with pytest.raises(InputError, match=name):
-        Posterior.load(tmp_path / "p")
-    with pytest.raises(InputError, match=r"no posterior at '.*nowhere'"):
-        Posterior.load(tmp_path / "nowhere")
-
-
-def test_a_file_in_place_of_the_folder_is_told(tmp_path):
-    (tmp_path / "p").write_text("not a folder")
-    with pytest.raises(InputError, match="no posterior at"):
-        Posterior.load(tmp_path / "p")
-
-
-@pytest.mark.parametrize(
-    "content",
-    ["[]", "{}", '"text"', '{"format": 1}', '{"format": 1, "network": null, "student": true}', "\ufffd"],
-)
-def test_a_record_that_is_none_is_told(tmp_path, content):
-    posterior_of("mlp")[1].save(tmp_path / "p")
-    (tmp_path / "p" / "posterior.json").write_text(content)
-    with pytest.raises(InputError, match="posterior"):
-        Posterior.load(tmp_path / "p")
-
-
-def test_bytes_that_are_no_text_are_told(tmp_path):
-    posterior_of("mlp")[1].save(tmp_path / "p")
-    (tmp_path / "p" / "posterior.json").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(InputError, match="damaged"):
-        Posterior.load(tmp_path / "p")
-
-
-def test_missing_draws_are_told(tmp_path):
-    posterior_of("mlp")[1].save(tmp_path / "p")
-    tensors = load_file(tmp_path / "p" / "draws.safetensors")
-    save_file({n: v for n, v in tensors.items() if n != "log_density"}, tmp_path / "p" / "draws.safetensors")
-    with pytest.raises(InputError, match="log_density"):
-        Posterior.load(tmp_path / "p")
-
-
-def test_another_format_is_told(tmp_path):
-    posterior_of("mlp")[1].save(tmp_path / "p")
-    record = json.loads((tmp_path / "p" / "posterior.json").read_text())
-    (tmp_path / "p" / "posterior.json").write_text(json.dumps(record | {"format": 99}))
-    with pytest.raises(InputError, match="has format 99; this version reads 1"):
-        Posterior.load(tmp_path / "p")
-
-
-def test_saving_again_replaces_and_leaves_nothing_else(tmp_path):
-    _, first = posterior_of("mlp")
-    second = first.chains(slice(0, 1))
-    first.save(tmp_path / "p")
-    second.save(tmp_path / "p")
-    assert Posterior.load(tmp_path / "p").num_chains == 1
-    assert sorted(os.listdir(tmp_path)) == ["p"]
-    assert sorted(os.listdir(tmp_path / "p")) == ["draws.safetensors", "posterior.json"]
-
-
-def test_a_folder_of_something_else_is_not_replaced(tmp_path):
-    (tmp_path / "p").mkdir()
-    (tmp_path / "p" / "thesis.tex").write_text("years of work")
-    with pytest.raises(InputError, match=r"thesis\.tex"):
-        posterior_of("mlp")[1].save(tmp_path / "p")
-    assert (tmp_path / "p" / "thesis.tex").read_text() == "years of work"
-    assert sorted(os.listdir(tmp_path)) == ["p"]
-
-
-@pytest.mark.parametrize("step", ["write_tensors", "replace_folder"])
-@pytest.mark.parametrize("existing", [False, True])
-def test_a_failed_save_leaves_what_was_there(tmp_path, monkeypatch, step, existing):
-    _, posterior = posterior_of("mlp")
-    if existing:
-        posterior.save(tmp_path / "p")
-    before = {f: (tmp_path / "p" / f).read_bytes() for f in os.listdir(tmp_path / "p")} if existing else None
-
-    def full(*args):
-        raise OSError("No space left on device")
-
-    monkeypatch.setattr(f"mtbkd.posterior_file.{step}", full)
-    with pytest.raises(OSError, match="No space"):
-        posterior.chains(slice(0, 1)).save(tmp_path / "p")
-    assert sorted(os.listdir(tmp_path)) == (["p"] if existing else [])
-    if existing:
-        assert {f: (tmp_path / "p" / f).read_bytes() for f in os.listdir(tmp_path / "p")} == before
-
-
-def test_a_saved_folder_can_be_read_by_whom_the_umask_lets(tmp_path):
-    posterior_of("mlp")[1].save(tmp_path / "p")
-    (tmp_path / "q").mkdir()
-    assert (tmp_path / "p").stat().st_mode == (tmp_path / "q").stat().st_mode
-
-
-def test_saves_at_once_leave_one_whole_posterior(tmp_path):
-    _, posterior = posterior_of("mlp")
-    errors = []
-
-    def save(chain: int) -> None:
-        try:
-            posterior.chains(slice(chain, chain + 1)).save(tmp_path / f"p{chain}")
-        except Exception as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=save, args=(chain,)) for chain in (0, 1)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not errors
-    assert sorted(os.listdir(tmp_path)) == ["p0", "p1"]
+def test_a_copy_for_another_process_holds_the_draws_once():
+    network = mlp(60, [50], K)
+    x = torch.randn(N, 60)
+    posterior = fit(Student(network), (x, Y), SVIConfig(steps=2, warm_start=0, draws=50), progress=False)
+    packed = pickle.dumps(posterior)
+    assert len(packed) < 1.2 * posterior.stored_bytes + 60_000  # and the network itself
+    assert torch.equal(pickle.loads(packed).predict(x).probs, posterior.predict(x).probs)
 
 
 # ---- to ArviZ ----------------------------------------------------------------------------------------------------
