@@ -64,6 +64,11 @@ class Moments:
         mean = self.mean + delta / count
         return Moments(count, mean, self.squares + delta * (theta - mean))
 
+    def forget(self) -> "Moments":
+        """The same mean and variance as of half as many draws, so that later ones weigh more."""
+        count = self.count // 2
+        return Moments(count, self.mean, self.squares * (count / max(self.count, 1)))
+
     def variance(self) -> Tensor:
         """Variance within chains, averaged over them, `[D]`."""
         return self.squares.mean(0) / max(self.count - 1, 1)

@@ -3,10 +3,10 @@
     v ~ N(0, M);  leapfrog with step eps for T / eps steps;  accept with probability min(1, exp(H - H'))
 
 Warm-up adapts the step by dual averaging to a target acceptance (Hoffman and Gelman 2014; the harmonic mean over
-chains, so that one stuck chain is heard) and the diagonal mass by the variances of draws and gradients within chains
-in growing windows: chains that start at different MAPs sit in separate modes, whose pooled variance would be far too
-large. Trajectories are jittered by a Halton sequence shared by all chains, so that every chain takes the same number
-of steps.
+chains, so that one stuck chain is heard), the length of trajectories by ChEES (chees.py), and the diagonal mass by the
+variances of draws and gradients within chains in growing windows: chains that start at different MAPs sit in separate
+modes, whose pooled variance would be far too large. Trajectories are jittered by a Halton sequence shared by all
+chains, so that every chain takes the same number of steps.
 """
 
 import math
@@ -17,32 +17,45 @@ from torch import Tensor
 
 from mtbkd.density import Density
 from mtbkd.errors import InputError, require_at_least, require_choice, require_positive
-from mtbkd.inference.adaptation import DualAveraging, Moments, fisher_scale, halton, mass_windows
+from mtbkd.inference import chees
+from mtbkd.inference.adaptation import DualAveraging, Moments, Windows, fisher_scale, halton, mass_windows
 from mtbkd.inference.checkpoints import Checkpoints
+from mtbkd.inference.chees import Trajectory
 from mtbkd.inference.engine import Draws, check_start
 from mtbkd.progress import Progress
+
+FIRST_LENGTH = 1.5  # standard deviations; pi / 2 is best for a normal whose mass is right
+CENTRED = 10  # draws after which a chain's mean may serve as its centre
 
 
 @dataclass(frozen=True)
 class HMCConfig:
-    """warmup, draws: iterations a chain; trajectory: length T in standard deviations of the posterior (pi / 2 is best
-    for a Gaussian); max_leapfrogs: at most so many steps a trajectory; accept: target; warm_start: MAP steps before,
-    one start a chain; dtype: of the chains."""
+    """warmup, draws: iterations a chain; trajectory: mean length T in standard deviations of the posterior, None: the
+    one that ChEES finds; max_leapfrogs: at most so many steps a trajectory; accept: target of the harmonic mean over
+    chains; warm_start: MAP steps before, one start a chain; dtype: of the chains; batch_size: none is possible."""
 
     name: str = "hmc"
     num_chains: int = 8
     warmup: int = 300
     draws: int = 300
-    trajectory: float = 1.5
+    trajectory: float | None = None
     max_leapfrogs: int = 64
-    accept: float = 0.8
+    accept: float = 0.651
     warm_start: int = 1500
     warm_start_rate: float = 0.01
+    warm_start_batch_size: int | None = 256
     thin: int = 1
     dtype: str = "float32"
+    batch_size: int | None = None
 
     def __post_init__(self) -> None:
-        numbers = ("num_chains", "draws", "trajectory", "max_leapfrogs", "thin")
+        if self.batch_size is not None:
+            raise InputError(
+                f"inference.batch_size is {self.batch_size}; HMC's energy must not change along a trajectory, which "
+                "takes all rows at each gradient: leave it null (rows that memory does not hold are summed exactly in "
+                "chunks), or use an engine made for batches (inference=sgld)"
+            )
+        numbers = ("num_chains", "draws", "max_leapfrogs", "thin", "trajectory", "warm_start_batch_size")
         require_positive(**{f"inference.{n}": getattr(self, n) for n in (*numbers, "warm_start_rate")})
         require_at_least(0, **{"inference.warm_start": self.warm_start})
         require_choice("inference.dtype", self.dtype, ("float32", "float64"))
@@ -70,14 +83,16 @@ class HMCState:
 
 @dataclass(frozen=True)
 class Transition:
-    """One iteration of all chains, each `[C]`: acceptance probability, energy, whether it diverged; and its
-    leapfrogs."""
+    """One iteration of all chains, each `[C]`: acceptance probability, energy in nats, whether it diverged; its
+    leapfrogs; and where the trajectories ended, accepted or not, `end` and `velocity` `[C, D]`."""
 
     state: HMCState
     accept: Tensor
     energy: Tensor
     diverged: Tensor
     leapfrogs: int
+    end: Tensor
+    velocity: Tensor
 
 
 def init(density: Density, theta: Tensor) -> HMCState:
@@ -115,7 +130,7 @@ def update(
         torch.where(take, end.value, state.value),
         torch.where(take[:, None], end.grad, state.grad),
     )
-    return Transition(moved, accept, torch.where(take, proposed, energy), error > 1000, leapfrogs)
+    return Transition(moved, accept, torch.where(take, proposed, energy), error > 1000, leapfrogs, end.theta, velocity)
 
 
 def leapfrog(
@@ -137,10 +152,10 @@ def draw_normal(like: Tensor, generator: torch.Generator) -> Tensor:
     return torch.randn(like.shape, generator=generator, dtype=like.dtype).to(like.device)
 
 
-def leapfrogs_of(config: HMCConfig, step_size: float, iteration: int) -> int:
+def leapfrogs_of(config: HMCConfig, length: float, step_size: float, iteration: int) -> int:
     """Steps of this iteration's trajectory, jittered between 0.2 and 1.8 of its mean length."""
-    length = config.trajectory * (0.2 + 1.6 * halton(iteration))
-    return max(1, min(config.max_leapfrogs, math.ceil(length / step_size)))
+    jittered = length * (0.2 + 1.6 * halton(iteration))
+    return max(1, min(config.max_leapfrogs, math.ceil(jittered / step_size)))
 
 
 def find_step_size(state: HMCState, density: Density, scale: Tensor, generator: torch.Generator) -> float:
@@ -157,6 +172,102 @@ def find_step_size(state: HMCState, density: Density, scale: Tensor, generator: 
     return step
 
 
+@dataclass(frozen=True)
+class HMCRun:
+    """A run between two iterations.
+
+    state: of the chains; scale: `[D]`; averaging, trajectory: of step and length, as adapted so far
+    draws, forces: moments of draws and gradients in this window; centre: of the draws, which forgets old windows
+    diverged: `[C]`, since the last draw kept; iteration: of warm-up and sampling; spent: leapfrogs of the warm-up
+    """
+
+    state: HMCState
+    scale: Tensor
+    averaging: DualAveraging
+    trajectory: Trajectory
+    draws: Moments
+    forces: Moments
+    centre: Moments
+    diverged: Tensor
+    iteration: int
+    spent: int
+
+
+def begin(density: Density, config: HMCConfig, theta: Tensor, generator: torch.Generator) -> HMCRun:
+    """Before the first iteration."""
+    state = init(density, theta)
+    scale = torch.ones(density.dim, device=theta.device, dtype=theta.dtype)
+    averaging = DualAveraging(find_step_size(state, density, scale, generator), config.accept)
+    none = Moments.start(theta)
+    return HMCRun(
+        state,
+        scale,
+        averaging,
+        Trajectory.of(config.trajectory or FIRST_LENGTH),
+        none,
+        none,
+        none,
+        torch.zeros(len(theta), dtype=torch.bool, device=theta.device),
+        0,
+        0,
+    )
+
+
+def warm_up(
+    run: HMCRun, density: Density, config: HMCConfig, windows: Windows, generator: torch.Generator
+) -> tuple[HMCRun, Transition]:
+    """One iteration that adapts."""
+    before, step = run.state.theta, run.averaging.step
+    leapfrogs = leapfrogs_of(config, run.trajectory.length, step, run.iteration)
+    moved = update(run.state, density, step, run.scale, leapfrogs, generator)
+    run = replace(
+        run,
+        state=moved.state,
+        averaging=run.averaging.update(harmonic_mean(moved.accept)),
+        iteration=run.iteration + 1,
+        spent=run.spent + leapfrogs,
+    )
+    if config.trajectory is None and run.centre.count >= CENTRED:
+        gradient = chees.criterion_gradient(
+            before / run.scale,
+            moved.end / run.scale,
+            moved.velocity,
+            run.centre.mean / run.scale,
+            moved.accept,
+            leapfrogs * step,
+        )
+        run = replace(run, trajectory=run.trajectory.update(gradient, config.max_leapfrogs * step))
+    if run.iteration > windows.first:
+        run = replace(run, centre=run.centre.update(moved.state.theta))
+    if windows.first < run.iteration <= windows.last:
+        theta, grad = moved.state.theta, moved.state.grad
+        run = replace(run, draws=run.draws.update(theta), forces=run.forces.update(grad))
+    if run.iteration in windows.ends:
+        run = renew_mass(run, density, config, generator)
+    return run, moved
+
+
+def renew_mass(run: HMCRun, density: Density, config: HMCConfig, generator: torch.Generator) -> HMCRun:
+    """At the end of a window: its scale, a step for it, and moments from anew."""
+    scale = fisher_scale(run.draws, run.forces, run.scale)
+    none = Moments.start(run.state.theta)
+    averaging = DualAveraging(find_step_size(run.state, density, scale, generator), config.accept)
+    return replace(
+        run, scale=scale, averaging=averaging, draws=none, forces=none, centre=run.centre.forget()
+    )
+
+
+def iterate(
+    run: HMCRun, density: Density, config: HMCConfig, generator: torch.Generator
+) -> tuple[HMCRun, Transition]:
+    """One iteration with everything adapted held fixed."""
+    step = run.averaging.average
+    leapfrogs = leapfrogs_of(config, run.trajectory.average, step, run.iteration)
+    moved = update(run.state, density, step, run.scale, leapfrogs, generator)
+    diverged = run.diverged | moved.diverged
+    return replace(run, state=moved.state, diverged=diverged, iteration=run.iteration + 1), moved
+
+
 def sample(
     density: Density,
     config: HMCConfig,
@@ -167,63 +278,80 @@ def sample(
 ) -> Draws:
     """Adapt, then draw: `theta [C, S, D]` with acceptance, energy, divergences and leapfrogs a draw."""
     check_start(start, density, config.num_chains)
-    if start is None:
-        start = 0.1 * torch.randn(config.num_chains, density.dim, generator=generator)
-    state = init(density, start.to(density.device, density.dtype))
-    scale = torch.ones(density.dim, device=density.device, dtype=density.dtype)
-    windows = mass_windows(config.warmup)
-    averaging = DualAveraging(find_step_size(state, density, scale, generator), config.accept)
-    visited = Moments.start(state.theta), Moments.start(state.theta)
-    evaluations = 0
-    with progress.stage("HMC warm-up", config.warmup) as advance:
-        for iteration in range(config.warmup):
-            steps = leapfrogs_of(config, averaging.step, iteration)
-            transition = update(state, density, averaging.step, scale, steps, generator)
-            state = transition.state
-            evaluations += steps
-            averaging = averaging.update(harmonic_mean(transition.accept))
-            if windows.first <= iteration < windows.last:
-                visited = visited[0].update(state.theta), visited[1].update(state.grad)
-            if iteration + 1 in windows.ends:
-                scale = fisher_scale(*visited, scale)
-                visited = Moments.start(state.theta), Moments.start(state.theta)
-                averaging = DualAveraging(find_step_size(state, density, scale, generator), config.accept)
-            advance(step=averaging.step, accept=transition.accept.mean(), leapfrogs=steps)
-    draws = collect(density, config, state, averaging.average, scale, generator, progress)
-    info = {"step_size": averaging.average, "warmup_leapfrogs": float(evaluations)}
-    return replace(draws, info=info | draws.info)
+    run = checkpoints.restore(HMCRun, density.device)
+    if run is None:
+        if start is None:
+            start = 0.1 * torch.randn(config.num_chains, density.dim, generator=generator)
+        run = begin(density, config, start.to(density.device, density.dtype), generator)
+    kept = kept_arrays(density, config, checkpoints)
+    run = adapt(density, config, run, generator, progress, checkpoints)
+    return collect(density, config, run, kept, generator, progress, checkpoints)
+
+
+def kept_arrays(density: Density, config: HMCConfig, checkpoints: Checkpoints) -> dict[str, Tensor]:
+    """What draws are written into, `[C, S, D]` and `[C, S]`: there from the start, as any checkpoint finds them."""
+    shape = (config.num_chains, config.draws)
+    kinds = {"log_density": density.dtype, "accept": torch.float32, "energy": torch.float64}
+    kinds |= {"diverging": torch.bool, "leapfrogs": torch.float32}
+    kept = {name: checkpoints.array(name, shape, kind) for name, kind in kinds.items()}
+    return kept | {"theta": checkpoints.array("theta", (*shape, density.dim), density.dtype)}
+
+
+def adapt(
+    density: Density,
+    config: HMCConfig,
+    run: HMCRun,
+    generator: torch.Generator,
+    progress: Progress,
+    checkpoints: Checkpoints,
+) -> HMCRun:
+    """The warm-up, or what is left of it."""
+    windows, total = mass_windows(config.warmup), config.warmup + config.draws * config.thin
+    if run.iteration >= config.warmup:
+        return run
+    with progress.stage("HMC warm-up", config.warmup, done=run.iteration) as advance:
+        for iteration in range(run.iteration, config.warmup):
+            run, moved = warm_up(run, density, config, windows, generator)
+            checkpoints.offer(run, iteration + 1, total)
+            figures = {"step": run.averaging.step, "length": run.trajectory.length}
+            advance(**figures, accept=moved.accept.mean(), leapfrogs=moved.leapfrogs)
+    return run
 
 
 def collect(
     density: Density,
     config: HMCConfig,
-    state: HMCState,
-    step_size: float,
-    scale: Tensor,
+    run: HMCRun,
+    kept: dict[str, Tensor],
     generator: torch.Generator,
     progress: Progress,
+    checkpoints: Checkpoints,
 ) -> Draws:
-    """Draws with everything adapted held fixed."""
-    shape = (config.num_chains, config.draws)
-    theta = torch.empty(*shape, density.dim, dtype=density.dtype)
-    value = torch.empty(shape, dtype=density.dtype)
-    stats = {name: torch.empty(shape) for name in ("accept", "energy", "diverging", "leapfrogs")}
-    with progress.stage("HMC", config.draws) as advance:
-        for s in range(config.draws):
-            diverged = torch.zeros(config.num_chains, dtype=torch.bool, device=density.device)
-            for t in range(config.thin):
-                steps = leapfrogs_of(config, step_size, config.warmup + s * config.thin + t)
-                transition = update(state, density, step_size, scale, steps, generator)
-                state = transition.state
-                diverged = diverged | transition.diverged
-            theta[:, s], value[:, s] = state.theta.cpu(), state.value.cpu()
-            row = {"accept": transition.accept, "energy": transition.energy, "diverging": diverged}
-            for name, column in row.items():
-                stats[name][:, s] = column.cpu().float()
-            stats["leapfrogs"][:, s] = steps
-            advance(accept=transition.accept.mean(), divergences=stats["diverging"][:, : s + 1].sum())
-    stats["diverging"] = stats["diverging"].bool()
-    return Draws(theta, value, stats, info={"leapfrogs_median": float(stats["leapfrogs"].median())})
+    """Draws into `kept`, with everything adapted held fixed."""
+    total = config.draws * config.thin
+    done = run.iteration - config.warmup
+    divergences = kept["diverging"][:, : done // config.thin].sum()
+    with progress.stage("HMC", total, done=done) as advance:
+        for i in range(done, total):
+            run, moved = iterate(run, density, config, generator)
+            if (i + 1) % config.thin == 0:
+                row = {"theta": run.state.theta, "log_density": run.state.value, "accept": moved.accept}
+                row |= {"energy": moved.energy, "diverging": run.diverged}
+                for name, column in row.items():
+                    kept[name][:, i // config.thin] = column.cpu().to(kept[name].dtype)
+                kept["leapfrogs"][:, i // config.thin] = moved.leapfrogs
+                divergences = divergences + run.diverged.sum().cpu()
+                run = replace(run, diverged=torch.zeros_like(run.diverged))
+            checkpoints.offer(run, config.warmup + i + 1, config.warmup + total)
+            advance(accept=moved.accept.mean(), divergences=divergences)
+    stats = {name: kept[name] for name in ("accept", "energy", "diverging", "leapfrogs")}
+    info = {
+        "step_size": run.averaging.average,
+        "trajectory": run.trajectory.average,
+        "warmup_leapfrogs": float(run.spent),
+        "leapfrogs_median": float(stats["leapfrogs"].median()),
+    }
+    return Draws(kept["theta"], kept["log_density"], stats, info=info)
 
 
 def harmonic_mean(accept: Tensor) -> float:

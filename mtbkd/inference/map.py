@@ -57,12 +57,14 @@ class MAPConfig:
 
 def warm_start(config: EngineConfig) -> MAPConfig:
     """The MAP runs that an engine's configuration asks to start from, one a chain: `warm_start` steps at
-    `warm_start_rate` on the engine's own `batch_size`, with MAP's defaults where it names none."""
+    `warm_start_rate` on `warm_start_batch_size` or the engine's own `batch_size`, with MAP's defaults where it names
+    none."""
     default = MAPConfig()
+    batch_size = getattr(config, "batch_size", default.batch_size)
     return MAPConfig(
         steps=getattr(config, "warm_start", 0) or default.steps,
         learning_rate=getattr(config, "warm_start_rate", default.learning_rate),
-        batch_size=getattr(config, "batch_size", default.batch_size),
+        batch_size=getattr(config, "warm_start_batch_size", batch_size),
         num_starts=config.num_chains,
     )
 

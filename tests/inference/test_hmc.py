@@ -12,6 +12,8 @@ from mtbkd.density import Density
 from mtbkd.errors import InputError
 from mtbkd.fitting import fit
 from mtbkd.inference import hmc
+from mtbkd.inference.checkpoints import Checkpoints
+from mtbkd.inference.engine import Draws
 from mtbkd.inference.hmc import HMCConfig, HMCState
 from mtbkd.progress import Progress
 
@@ -43,6 +45,24 @@ def quartic() -> Density:
 def starts(density: Density, chains: int = 64) -> tuple[HMCState, torch.Tensor]:
     theta = torch.randn(chains, density.dim, generator=generator(1), dtype=torch.float64)
     return hmc.init(density, theta), torch.randn(theta.shape, generator=generator(2), dtype=torch.float64)
+
+
+def sampled(
+    density: Density, config: HMCConfig, start: torch.Tensor, generator: torch.Generator
+) -> Draws:
+    return hmc.sample(density, config, start, generator, Progress(), Checkpoints(generator))
+
+
+def collected(density: Density, config: HMCConfig, state: HMCState, step_size: float, seed: int) -> Draws:
+    """Draws from this state on with this step and trajectories of mean length 1.5, nothing adapted."""
+    random = generator(seed)
+    config = replace(config, trajectory=1.5)
+    run = hmc.begin(density, config, state.theta, generator())
+    averaging = replace(run.averaging, initial=step_size)
+    run = replace(run, averaging=averaging, iteration=config.warmup)
+    checkpoints = Checkpoints(random)
+    kept = hmc.kept_arrays(density, config, checkpoints)
+    return hmc.collect(density, config, run, kept, random, Progress(), checkpoints)
 
 
 def energy(state: HMCState, velocity: torch.Tensor) -> torch.Tensor:
@@ -154,7 +174,7 @@ def test_adaptation_reaches_its_acceptance_in_fifty_dimensions():
             num_chains=8, warmup=150, draws=60, trajectory=0.8, accept=accept, warm_start=0, dtype="float64"
         )
         start = 0.1 * torch.randn(8, d, generator=generator(7), dtype=torch.float64)
-        draws = hmc.sample(gaussian(covariance), config, start, generator(8), Progress())
+        draws = sampled(gaussian(covariance), config, start, generator(8))
         reached = 1 / (1 / draws.stats["accept"].clamp(min=1e-3)).mean(0)
         assert reached.mean().item() == pytest.approx(accept, abs=0.06)
         assert not draws.stats["diverging"].any()
@@ -167,11 +187,11 @@ def test_a_stuck_chain_is_heard():
 
 
 def test_trajectories_are_jittered_and_bounded():
-    config = HMCConfig(trajectory=1.0, max_leapfrogs=12)
-    lengths = [hmc.leapfrogs_of(config, 0.101, i) for i in range(1, 9)]
+    config = HMCConfig(max_leapfrogs=12)
+    lengths = [hmc.leapfrogs_of(config, 1.0, 0.101, i) for i in range(1, 9)]
     # Halton 1/4, 3/4, 1/8, 5/8, 3/8, 7/8, 1/16, 9/16 -> (.2 + 1.6 h) / .101 steps, rounded up, 12 at most
     assert lengths == [6, 12, 4, 12, 8, 12, 3, 11]
-    assert hmc.leapfrogs_of(config, 10.0, 0) == 1
+    assert hmc.leapfrogs_of(config, 1.0, 10.0, 0) == 1
 
 
 def test_the_first_step_is_accepted_about_half_the_time():
@@ -186,12 +206,9 @@ def test_the_first_step_is_accepted_about_half_the_time():
 def test_thinning_keeps_every_nth_state():
     density = gaussian()
     state, _ = starts(density, chains=3)
-    scale = torch.ones(3, dtype=torch.float64)
     config = HMCConfig(num_chains=3, draws=12, dtype="float64")
-    every = hmc.collect(density, config, state, 0.3, scale, generator(11), Progress())
-    third = hmc.collect(
-        density, replace(config, draws=4, thin=3), state, 0.3, scale, generator(11), Progress()
-    )
+    every = collected(density, config, state, 0.3, 11)
+    third = collected(density, replace(config, draws=4, thin=3), state, 0.3, 11)
     assert torch.equal(every.theta[:, 2::3], third.theta)
     assert torch.equal(every.log_density[:, 2::3], third.log_density)
 
@@ -210,9 +227,7 @@ def test_divergences_of_a_funnel_are_recorded():
     theta[:, 0] = -4.0
     state = hmc.init(density, theta)
     config = HMCConfig(num_chains=16, draws=20, dtype="float64")
-    scale = torch.ones(10, dtype=torch.float64)
-    rough = hmc.collect(density, config, state, 1.0, scale, generator(13), Progress())
-    fine = hmc.collect(density, config, state, 0.01, scale, generator(13), Progress())
+    rough, fine = (collected(density, config, state, step, 13) for step in (1.0, 0.01))
     assert rough.stats["diverging"].dtype == torch.bool
     assert rough.stats["diverging"].any(1).double().mean() > 0.5
     assert not fine.stats["diverging"].any()
@@ -248,9 +263,9 @@ def test_a_start_outside_the_support_is_refused_by_chain():
         hmc.init(density, theta)
     config = HMCConfig(num_chains=3, dtype="float64")
     with pytest.raises(InputError, match="not finite"):
-        hmc.sample(density, config, theta, generator(), Progress())
+        sampled(density, config, theta, generator())
     with pytest.raises(InputError, match=r"shape \(2, 3\); \(3, 3\)"):
-        hmc.sample(density, config, theta[:2], generator(), Progress())
+        sampled(density, config, theta[:2], generator())
 
 
 def test_what_a_run_reports():
