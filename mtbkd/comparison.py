@@ -67,7 +67,10 @@ def runs_below(folder: Path) -> list[dict[str, Any]]:
 
 
 def scores(folder: Path) -> dict[str, Any]:
-    """The main scores of each model, `MODEL.SCORE`, with the diagnostics' verdict and the seconds of all stages."""
+    """The main scores of each model, `MODEL.SCORE`, with the diagnostics' verdict and the seconds of all stages.
+
+    A setting is to be chosen by `MODEL.validation_nll`, never by the scores on test rows beside it.
+    """
     metrics = json.loads((folder / "metrics.json").read_text())
     found = {
         f"{model}.{score}": metrics[model].get(score)
@@ -75,5 +78,9 @@ def scores(folder: Path) -> dict[str, Any]:
         if metrics.get(model)
         for score in SCORES
     }
+    # Runs of an earlier version have none.
+    for model, said in (metrics.get("validation") or {}).items():
+        if said:
+            found[f"{model}.validation_nll"] = said.get("nll")
     seconds = sum(value for name, value in metrics["timing"].items() if name.endswith("_s"))
     return {**found, "diagnostics": metrics["diagnostics"]["verdict"], "seconds": seconds}

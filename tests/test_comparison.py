@@ -12,6 +12,7 @@ METRICS = {
     "kd_student": {**SCORES, "accuracy": 0.8},
     "label_only_student": None,
     "teacher_ensemble": {**SCORES, "nll": None},
+    "validation": {"student": {**SCORES, "nll": 0.25}, "kd_student": SCORES, "label_only_student": None},
     "diagnostics": {"verdict": "converged"},
     "timing": {"teachers_s": 1.5, "student_s": 2.0, "resumed_from_step": 400},
 }
@@ -37,12 +38,25 @@ def test_runs_side_by_side(tmp_path):
     assert not {"prior.strength", "fresh", "threads"} & set(table.columns)
     assert table.loc["seed=0", "student.accuracy"] == 0.9
     assert table.loc["seed=0", "kd_student.accuracy"] == 0.8
+    # What a setting may be chosen by stands beside what it may not.
+    assert table.loc["seed=0", ["student.nll", "student.validation_nll"]].tolist() == [0.3, 0.25]
+    assert "label_only_student.validation_nll" not in table
     assert table.loc["seed=0", "seconds"] == 3.5
     assert table.loc["seed=0", "diagnostics"] == "converged"
     assert "label_only_student.accuracy" not in table
     assert table.loc["seed=2", ["state", "error"]].tolist() == ["failed", "RuntimeError: no"]
     assert table["student.nll"].isna().tolist() == [False, False, True]
     assert table["teacher_ensemble.nll"].isna().all()
+
+
+@pytest.mark.parametrize("validation", [{"validation": None}, {}], ids=["no rows", "earlier version"])
+def test_runs_without_validation_scores(tmp_path, validation):
+    write_run(tmp_path / "a")
+    found = {name: value for name, value in METRICS.items() if name != "validation"} | validation
+    (tmp_path / "a" / "metrics.json").write_text(json.dumps(found))
+    table = compare([tmp_path])
+    assert table["state"].tolist() == ["finished"]
+    assert "student.validation_nll" not in table
 
 
 def test_a_run_that_left_no_folder_has_a_row(tmp_path):

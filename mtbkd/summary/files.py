@@ -10,11 +10,11 @@ from mtbkd.summary.findings import Findings, Models
 
 
 def save_predictions(path: Path, problem: Problem, findings: Findings) -> None:
-    """What each model says of the test and of the out-of-distribution inputs, as an npz without objects.
+    """What each model says of the inputs that it was not fitted to, as an npz without objects.
 
-    class_names `[K]`, teacher_names `[M]`; for each SPLIT: SPLIT_ids `[n]`, SPLIT_y `[n]` (-1 unknown),
-    SPLIT_MODEL_mean `[n, K]`, SPLIT_MODEL_total and SPLIT_MODEL_epistemic `[n]` in nats, and SPLIT_teachers
-    `[M, n, K]` where every teacher covers the split.
+    class_names `[K]`, teacher_names `[M]`; for each SPLIT of validation, test and ood: SPLIT_ids `[n]`, SPLIT_y
+    `[n]` (-1 unknown), SPLIT_MODEL_mean `[n, K]`, SPLIT_MODEL_total and SPLIT_MODEL_epistemic `[n]` in nats, and
+    SPLIT_teachers `[M, n, K]` where every teacher covers the split.
     """
     arrays: dict[str, np.ndarray] = {
         "class_names": np.array(problem.data.class_names),

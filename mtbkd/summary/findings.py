@@ -6,14 +6,15 @@ import torch
 
 from mtbkd.configuration import RunConfig
 from mtbkd.data.distillation import Rows
-from mtbkd.evaluation.diagnostics import Diagnostics, diagnose_chains, diagnose_loss, not_applicable
+from mtbkd.evaluation.diagnostics import Diagnostics
 from mtbkd.posterior import Posterior
 from mtbkd.prediction import Prediction
 from mtbkd.prediction_summary import PredictionSummary, summarise
 from mtbkd.problem import Problem
+from mtbkd.summary.diagnosis import diagnose
 from mtbkd.teachers.bank import TeacherBank
 
-SPLITS = ("test", "ood")
+SPLITS = ("validation", "test", "ood")
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,8 @@ class Models:
 class Findings:
     """Answers of all models.
 
-    students: `{model: {split: summary}}`; teachers: `{split: {teacher: summary}}`; test and ood, where there are any
+    students: `{model: {split: summary}}`; teachers: `{split: {teacher: summary}}`; of validation, test and ood those
+        that have rows
     rows: the few held-out inputs that chains are compared by; held_out: the Bayesian student's draws there
     diagnostics: whether its engine converged
     """
@@ -53,7 +55,7 @@ class Findings:
 
 
 def find(config: RunConfig, problem: Problem, models: Models) -> Findings:
-    """Ask every model about the test and the out-of-distribution inputs."""
+    """Ask every model about the validation, the test and the out-of-distribution inputs."""
     data = problem.data
     asked = {name: rows for name, rows in data.splits.items() if name in SPLITS}
     students = {
@@ -70,22 +72,3 @@ def find(config: RunConfig, problem: Problem, models: Models) -> Findings:
 def of_teachers(bank: TeacherBank) -> dict[str, PredictionSummary]:
     """What each teacher of a bank says."""
     return {name: PredictionSummary.of(Prediction(bank.draw_probs(m))) for m, name in enumerate(bank.names)}
-
-
-def diagnose(posterior: Posterior, held_out: Prediction) -> Diagnostics:
-    """Whether the engine converged, by what is identifiable."""
-    if posterior.num_chains > 1 and posterior.num_draws > 1:
-        diverging, accept = posterior.stats.get("diverging"), posterior.stats.get("accept")
-        return diagnose_chains(
-            posterior.log_density.numpy(),
-            held_out.by_chain.flatten(2).numpy(),
-            None if diverging is None else int(diverging.sum()),
-            None if accept is None else float(accept.mean()),
-        )
-    if "elbo" in posterior.trace:
-        return diagnose_loss(-posterior.trace["elbo"].numpy())
-    if "loss" in posterior.trace:
-        return diagnose_loss(posterior.trace["loss"].numpy())
-    if posterior.num_draws > 1:
-        return diagnose_chains(posterior.log_density.numpy(), held_out.by_chain.flatten(2).numpy())
-    return not_applicable("One point estimate: there is nothing to mix, and no posterior uncertainty.")

@@ -21,6 +21,7 @@ from mtbkd.summary.findings import Findings, Models
 from mtbkd.teachers.bank import TeacherCost
 
 Metrics = dict[str, Any]
+STUDENTS = ("student", "kd_student", "label_only_student")
 SCORES = ("accuracy", "nll", "brier", "ece")
 COSTS = ("parameters", "stored_bytes", "latency_ms")
 PACKAGES = ("mtbkd", "torch", "pyro-ppl", "numpy", "arviz", "scikit-learn")
@@ -42,8 +43,9 @@ def metrics_of(
         "teacher_ensemble": ensemble,
         "kd_student": students.get("kd_student"),
         "label_only_student": students.get("label_only_student"),
+        "validation": validation_metrics(problem.data.validation.y, findings),
         "diagnostics": asdict(findings.diagnostics),
-        # Engines keep no checkpoints yet: a run goes on from whole stages.
+        # The step that a fit went on from, where one was stopped.
         "timing": {"resumed_from_step": None, **timing},
         "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
     }
@@ -56,13 +58,32 @@ def model_metrics(said: Mapping[str, PredictionSummary], y: Tensor, costs: Mappi
     said: by split; y: `[n]` labels of the test rows, -1 unknown
     """
     test, ood = said.get("test"), said.get("ood")
-    scores: Metrics = dict.fromkeys(SCORES)
-    if test is not None and test.finite and bool((y >= 0).any()):
-        scores = dict(evaluate(test, y))
     detected = None
     if test is not None and ood is not None and test.finite and ood.finite:
         detected = ood_scores(test, ood)
-    return {**scores, "ood": detected, **{key: costs.get(key) for key in COSTS}}
+    return {**scores_of(test, y), "ood": detected, **{key: costs.get(key) for key in COSTS}}
+
+
+def scores_of(said: PredictionSummary | None, y: Tensor) -> Metrics:
+    """Scores of what a model says of rows with labels `y [n]`, -1 unknown; None where undefined."""
+    if said is None or not said.finite or not bool((y >= 0).any()):
+        return dict.fromkeys(SCORES)
+    return dict(evaluate(said, y))
+
+
+def validation_metrics(y: Tensor, findings: Findings) -> Metrics | None:
+    """Accuracy, NLL, Brier and ECE of each student on the validation rows, by which settings may be chosen.
+
+    y: `[n]` labels of the validation rows, -1 unknown; None where there is no labelled one. Teachers are left out:
+    their temperature may have been fitted to these rows.
+    """
+    if not bool((y >= 0).any()):
+        return None
+    found: Metrics = dict.fromkeys(STUDENTS)
+    for name, said in findings.students.items():
+        scores = scores_of(said.get("validation"), y)
+        found[name] = {score: scores[score] for score in SCORES}
+    return found
 
 
 def teacher_metrics(problem: Problem, findings: Findings) -> tuple[Metrics, Metrics]:

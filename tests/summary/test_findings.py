@@ -6,7 +6,7 @@ from mtbkd.fitting import fit
 from mtbkd.posterior import Posterior
 from mtbkd.problem import ask, make_student, prepare
 from mtbkd.progress import Progress
-from mtbkd.summary.findings import Models, diagnose, find
+from mtbkd.summary.findings import Models, find
 
 
 def tiny(folder, inference, *words):
@@ -31,9 +31,14 @@ def test_each_split_is_predicted_once_by_each_model(chains, monkeypatch):
     kd = posterior.chains(slice(0, 1))
     findings = find(config, problem, Models(posterior, kd))
     n, held_out = len(problem.data.test), min(config.report.held_out, len(problem.data.test))
-    assert sorted(asked) == sorted([(id(posterior), n), (id(kd), n), (id(posterior), held_out)])
+    v = len(problem.data.validation)
+    expected = [(id(model), size) for model in (posterior, kd) for size in (v, n)]
+    assert sorted(asked) == sorted([*expected, (id(posterior), held_out)])
     assert findings.students.keys() == {"student", "kd_student"}
     assert findings.teachers["test"].keys() == {"first", "drawn"}
+    torch.testing.assert_close(
+        findings.students["student"]["validation"].mean, posterior.predict(problem.data.validation.x).mean
+    )
 
 
 def test_held_out_rows_are_the_first_of_the_test(chains):
@@ -49,8 +54,8 @@ def test_held_out_rows_are_the_first_of_the_test(chains):
 def test_without_test_rows_the_pool_stands_in(tmp_path):
     config, problem, posterior = tiny(tmp_path, "map", "data.test_fraction=0", "report.held_out=3")
     findings = find(config, problem, Models(posterior))
-    assert findings.students == {"student": {}}
-    assert findings.teachers == {}
+    assert findings.students["student"].keys() == {"validation"}
+    assert findings.teachers.keys() == {"validation"}
     assert findings.rows.ids.tolist() == problem.data.pool.ids[:3].tolist()
     assert not findings.several
 
@@ -61,26 +66,3 @@ def test_the_teachers_draws_are_averaged(chains):
     expected = torch.softmax(problem.banks["test"].predictions[1], -1)
     torch.testing.assert_close(said.mean, expected.mean(0))
     assert said.num_draws == 4
-
-
-@pytest.mark.parametrize(
-    ("inference", "numbers"),
-    [("map", {"steps": 20}), ("svi", {"steps": 40}), ("hmc", {"num_chains": 2, "num_draws": 6})],
-)
-def test_each_engine_is_judged_by_what_it_leaves(tmp_path, chains, inference, numbers):
-    _, problem, posterior = chains if inference == "hmc" else tiny(tmp_path, inference)
-    found = diagnose(posterior, posterior.predict(problem.data.test.x))
-    assert {key: found.numbers[key] for key in numbers} == numbers
-    assert found.words
-
-
-def test_one_chain_without_a_trace_is_judged_as_a_chain(chains):
-    _, problem, posterior = chains
-    alone = posterior.chains(slice(0, 1))
-    assert "One chain cannot show" in " ".join(diagnose(alone, alone.predict(problem.data.test.x)).words)
-
-
-def test_a_point_without_a_trace_cannot_be_judged(chains):
-    _, problem, posterior = chains
-    point = posterior.chains(slice(0, 1)).thin(1)
-    assert diagnose(point, point.predict(problem.data.test.x)).verdict == "not applicable"

@@ -1,4 +1,5 @@
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -6,7 +7,7 @@ import torch
 from mtbkd.evaluation.scores import evaluate
 from mtbkd.prediction import Prediction
 from mtbkd.prediction_summary import PredictionSummary
-from mtbkd.summary.metrics import COSTS, SCORES, model_metrics, without_nan
+from mtbkd.summary.metrics import COSTS, SCORES, model_metrics, validation_metrics, without_nan
 
 
 def said(rows) -> PredictionSummary:
@@ -48,6 +49,25 @@ def test_undefined_scores_are_none(splits, y):
 def test_detection_needs_no_labels():
     found = model_metrics({"test": SURE, "ood": UNSURE}, torch.tensor([-1, -1]), {})
     assert found["ood"]["total"]["auroc"] == 1
+
+
+def test_students_are_scored_on_labelled_validation_rows():
+    astray = said([[float("nan")] * 2] * 2)
+    students = {"student": {"test": UNSURE, "validation": SURE}, "kd_student": {"validation": astray}}
+    found = validation_metrics(torch.tensor([0, -1]), SimpleNamespace(students=students))
+    nll, brier, ece = -math.log(0.9), 2 * 0.01, 0.1
+    assert found["student"] == pytest.approx(
+        {"accuracy": 1, "nll": nll, "brier": brier, "ece": ece}, rel=1e-5
+    )
+    assert found["kd_student"] == dict.fromkeys(SCORES)
+    assert found["label_only_student"] is None
+
+
+@pytest.mark.parametrize("y", [[], [-1, -1]], ids=["no rows", "no labels"])
+def test_without_labelled_validation_rows_there_are_no_validation_scores(y):
+    students = {"student": {"validation": SURE} if y else {}}
+    findings = SimpleNamespace(students=students)
+    assert validation_metrics(torch.tensor(y, dtype=torch.int64), findings) is None
 
 
 def test_what_is_no_number_becomes_none():
