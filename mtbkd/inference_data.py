@@ -1,4 +1,4 @@
-"""The door to ArviZ: R-hat, effective sample size, and draws as an InferenceData.
+"""The door to ArviZ: R-hat, effective sample size, Pareto k-hat, and draws as an InferenceData.
 
 The only module that imports arviz. Draws are `[C, S, ...]`, chains first. The `posterior` group holds what is
 identifiable, the log density and predictive probabilities at a few inputs, besides the sites it is handed:
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 # R-hat and ESS split each chain in halves; ArviZ refuses fewer draws.
 MIN_DRAWS = 4
+
+# The tail that Pareto's law is fitted to is the largest fifth, of more than four.
+MIN_WEIGHTS = 25
 
 
 def rhat(draws: ArrayLike) -> np.ndarray:
@@ -54,6 +57,25 @@ def ess(draws: ArrayLike, method: Literal["bulk", "tail"] = "bulk") -> np.ndarra
     with np.errstate(invalid="ignore", divide="ignore"):
         found = np.asarray(az.ess(_dataset(az, x), method=method)["x"].values)
     return np.where(_constant(x), np.nan, found)
+
+
+def pareto_khat(log_weights: ArrayLike) -> float:
+    """Shape k-hat of the tail of importance weights: their moments exist up to order 1 / k.
+
+    log_weights: `[S]` log p(theta) - log q(theta) of independent draws of q; constants in theta do not matter
+    returns: 0 for equal weights, infinity where one draw has nearly all weight, NaN for under `MIN_WEIGHTS` draws or
+        weights that are not finite
+    Source: Vehtari, Simpson, Gelman, Yao and Gabry 2024; for approximations Yao, Vehtari, Simpson and Gelman 2018.
+    """
+    x = np.array(log_weights, dtype=np.float64)  # a copy, which ArviZ works in
+    if x.ndim != 1:
+        raise InputError(f"importance weights have shape {list(x.shape)}; one a draw, [S], is needed")
+    if len(x) < MIN_WEIGHTS or not np.isfinite(x).all():
+        return float("nan")
+    if np.ptp(x) == 0:
+        return 0.0
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        return float(_arviz().psislw(x)[1])
 
 
 def label_log_likelihood(chunks: Iterable[ArrayLike], y: ArrayLike, num_chains: int = 1) -> np.ndarray:

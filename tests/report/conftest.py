@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from mtbkd.evaluation.diagnostics import diagnose_chains
+from mtbkd.evaluation.chain_diagnostics import diagnose_chains
 from mtbkd.report.content import (
     ChainTraces,
     Opinion,
