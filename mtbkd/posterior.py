@@ -184,8 +184,8 @@ class Posterior:
         return vmap(one)(weights)
 
     def widest(self, x: Tensor) -> int:
-        """Bytes of the widest activation of one draw at one input, an upper bound by the largest layer; twice where each
-        has its derivative beside it."""
+        """Bytes of the widest activation of one draw at one input, an upper bound by the largest layer; twice where
+        each has its derivative beside it."""
         assert self.skeleton is not None
         shapes = self.skeleton.shapes.values()
         positions = x[0, 0].numel() if self.skeleton.has_convolution and x.dim() > 2 else 1
