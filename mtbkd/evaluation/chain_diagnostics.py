@@ -24,6 +24,9 @@ ESS_GOOD = 400  # below it R-hat itself is unreliable: Vehtari et al. 2021
 SHORT = 100  # draws a chain below which R-hat takes shortness for disagreement: it asks for 50 effective ones a half
 DIVERGENT_BAD = 0.1  # share of draws
 BFMI_GOOD = 0.3  # ArviZ's and Stan's advice
+HEAT_GOOD = 1.1  # temperature of stochastic-gradient draws over the one asked for: 5 % more spread
+HEAT_BAD = 1.5
+HEAT_LOW = 0.7
 
 BIAS = (
     "R-hat compares chains with each other: it cannot see the bias that finite steps and mini-batches give to all "
@@ -67,14 +70,21 @@ def diagnose_chains(
 
 
 def diagnose_stochastic_gradient(
-    log_density: ArrayLike, probs: ArrayLike, *, superchains: int | None = None
+    log_density: ArrayLike,
+    probs: ArrayLike,
+    *,
+    heat: float | None = None,
+    superchains: int | None = None,
 ) -> Diagnostics:
     """Convergence of chains that no acceptance test corrects: to what their step leaves them, not to the posterior.
 
-    Arguments as of `diagnose_chains`, as is what it raises.
+    heat: temperature that the draws have, -E[(theta - mean)' grad log p] / D, over the one they were to have: above 1
+        by the steps' and mini-batches' bias, which R-hat does not see; None: not known
+    Other arguments as of `diagnose_chains`, as is what it raises.
     """
-    longer = "take more warm-up and draws; larger steps move faster, with more bias"
-    found = _diagnose(log_density, probs, superchains, {}, longer)
+    sampler: Raw = {} if heat is None else {"heat": heat}
+    longer = "double inference.warmup and inference.thin (steps a draw)"
+    found = _diagnose(log_density, probs, superchains, sampler, longer)
     return replace(found, words=[*found.words, BIAS], kind="stochastic gradient")
 
 
@@ -205,6 +215,23 @@ def _sampler_findings(n: Mapping[str, float | int]) -> Iterator[Found]:
             f"E-BFMI is {n['bfmi_min']:.2f} (good: {BFMI_GOOD} or more; lower in {n['chains_of_low_bfmi']} of "
             f"{n['num_chains']} chains): low and high energies are exchanged too slowly for the tails to be visited; "
             "double inference.warmup and inference.draws, or write the model's scales non-centred.",
+        )
+    yield from _heat_findings(n.get("heat", 1.0))
+
+
+def _heat_findings(heat: float) -> Iterator[Found]:
+    if heat > HEAT_GOOD:
+        yield (
+            "failure" if heat > HEAT_BAD else "doubt",
+            f"The draws are {heat:.2f} times as hot as they were to be (good: {HEAT_GOOD} or less): steps are too long "
+            "or batches too small, which makes the posterior too wide; halve inference.step_size or raise "
+            "inference.batch_size.",
+        )
+    elif heat < HEAT_LOW:
+        yield (
+            "doubt",
+            f"The draws have only {heat:.2f} of the temperature they were to have: chains have not spread yet; "
+            "double inference.warmup and inference.thin (steps a draw).",
         )
 
 

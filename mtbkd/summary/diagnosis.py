@@ -62,7 +62,9 @@ def diagnose(posterior: Posterior, held_out: Prediction) -> Diagnostics:
     log_density, probs = posterior.log_density.numpy(), held_out.by_chain.flatten(2).numpy()
     starts = superchains_of(posterior)
     if kind == "stochastic gradient":
-        return diagnose_stochastic_gradient(log_density, probs, superchains=starts)
+        heat, asked = posterior.info.get("temperature"), config.get("posterior_temperature", 1.0)
+        heat = None if heat is None else heat / asked
+        return diagnose_stochastic_gradient(log_density, probs, heat=heat, superchains=starts)
     diverging, accept, energy = (stats.get(name) for name in ("diverging", "accept", "energy"))
     if config.get("thin", 1) != 1:  # kept draws are then further apart than one new momentum
         energy = None

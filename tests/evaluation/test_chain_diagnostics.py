@@ -195,3 +195,18 @@ def test_stochastic_gradients_have_a_bias_that_rhat_does_not_see():
     assert found.words[-1] == chain_diagnostics.BIAS
     assert "inference.step_size" in found.words[-1]
     assert diagnose_chains(*chains()).kind == "exact"
+
+
+@pytest.mark.parametrize(
+    ("heat", "verdict", "words"),
+    [
+        (1.05, "converged", None),
+        (1.2, "doubtful", "halve inference.step_size"),
+        (1.6, "not converged", "halve inference.step_size"),
+        (0.5, "doubtful", "have not spread"),
+    ],
+)
+def test_draws_that_are_too_hot(heat, verdict, words):
+    found = diagnose_stochastic_gradient(*chains(), heat=heat)
+    assert (found.verdict, found.numbers["heat"]) == (verdict, heat)
+    assert words is None or words in found.words[0]

@@ -94,9 +94,12 @@ def test_energies_are_judged_where_draws_follow_each_other(tiny):
 
 def test_chains_without_an_acceptance_test_have_a_bias(tiny):
     posterior, held_out = tiny("hmc")
-    found = diagnose(dataclasses.replace(posterior, stats={}), held_out)
+    meta = {"config": {"posterior_temperature": 0.5}}
+    chains = dataclasses.replace(posterior, stats={}, info={"temperature": 0.75}, meta=meta)
+    found = diagnose(chains, held_out)
     assert found.kind == "stochastic gradient"
     assert BIAS in found.words
+    assert found.numbers["heat"] == 1.5
 
 
 def test_starts_are_told_by_the_fit_or_guessed(tiny):
