@@ -1,6 +1,5 @@
 """A posterior's folder on disk: `draws.safetensors` and `posterior.json`, written all at once or not at all."""
 
-import ctypes
 import json
 import os
 import shutil
@@ -95,10 +94,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
 
 
 def replace_folder(temporary: Path, path: Path) -> None:
-    """Put a finished folder in place of an earlier one; raises `InputError` where `path` holds anything else.
-
-    On Linux the two are exchanged in one step, so that a kill at any moment leaves one of them there.
-    """
+    """Put a finished folder in place of an earlier one; raises `InputError` where `path` holds anything else."""
     if not path.exists():
         temporary.rename(path)
         return
@@ -107,19 +103,7 @@ def replace_folder(temporary: Path, path: Path) -> None:
         raise InputError(
             f"'{path}' holds '{others[0]}', which saving here would lose; give a folder of its own"
         )
-    if exchange(temporary, path):
-        shutil.rmtree(temporary)
-        return
     old = temporary.with_name(f"{temporary.name}-old")
     path.rename(old)
     temporary.rename(path)
     shutil.rmtree(old)
-
-
-def exchange(one: Path, other: Path) -> bool:
-    """Let two paths swap their names at once; False where the system or its file system cannot."""
-    renameat2 = getattr(ctypes.CDLL(None), "renameat2", None) if os.name == "posix" else None
-    if renameat2 is None:
-        return False
-    here, swap = -100, 2  # AT_FDCWD, RENAME_EXCHANGE of renameat2(2)
-    return bool(renameat2(here, os.fsencode(one), here, os.fsencode(other), swap) == 0)

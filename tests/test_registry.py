@@ -15,7 +15,9 @@ METHODS = [(group, name) for group in registry.PACKAGES for name in registry.nam
 
 def test_what_there_is():
     assert {"dirichlet_mixture", "dirichlet_product"} <= set(registry.names("prior"))
-    assert {"hmc", "map", "nuts", "pyro_svi", "svi"} <= set(registry.names("inference"))
+    assert {"ensemble", "hmc", "laplace", "map", "nuts", "pyro_svi", "sghmc", "sgld", "svi"} <= set(
+        registry.names("inference")
+    )
     assert {"cnn", "mlp", "module"} <= set(registry.names("student"))
     assert {"entropy", "uniform"} <= set(registry.names("weighting"))
     assert {"digits", "images", "proteins", "table"} <= set(registry.names("data"))
@@ -42,12 +44,19 @@ def test_a_configuration_knows_its_name(group, name):
 @pytest.mark.parametrize(("group", "name"), [pair for pair in METHODS if pair[0] == "inference"])
 def test_every_engine_has_the_same_door(group, name):
     parameters = inspect.signature(registry.find(group, name).sample).parameters
-    assert list(parameters) == ["density", "config", "start", "generator", "progress"]
+    assert list(parameters) == [
+        "density",
+        "config",
+        "start",
+        "generator",
+        "progress",
+        "checkpoints",
+    ]
 
 
 def test_unknown_methods_are_told_the_nearest():
     with pytest.raises(
-        InputError, match=r"inference: unknown method 'hmcc'; did you mean 'hmc'\? valid: hmc, map"
+        InputError, match=r"inference: unknown method 'hmcc'; did you mean 'hmc'\? valid: .*hmc, laplace, map"
     ):
         registry.find("inference", "hmcc")
 
