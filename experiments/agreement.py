@@ -146,12 +146,7 @@ def fitted(
 ) -> Fit:
     """The fit that lies in this folder, or else makes it there; one that was stopped goes on."""
     settings: dict[str, Any] = asdict(config.inference)  # type: ignore[call-overload]
-    identity = {
-        "engine": settings,
-        "seed": seed,
-        "data": problem.data.pool.hash,
-        "test": problem.data.test.hash,
-    }
+    identity = {"run": config.hash, "engine": settings, "seed": seed, "data": problem.data.pool.hash}
     path = folder / "fit.json"
     if path.is_file():
         record = json.loads(path.read_text())
