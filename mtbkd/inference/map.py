@@ -130,9 +130,3 @@ def rate(schedule: str, step: int, total: int) -> float:
     if step < rise:
         return 0.05 + 0.95 * step / rise
     return 0.5 * (1 + math.cos(math.pi * (step - rise) / (total - rise)))
-
-
-def set_rate(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
-    """Give all of an optimizer's parameters this learning rate."""
-    for group in optimizer.param_groups:
-        group["lr"] = learning_rate
