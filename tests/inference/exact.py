@@ -62,7 +62,6 @@ ENGINES = {
         small={"steps": 5, "num_members": 1, "learning_rate": 0.001},
     ),
     "svi": Engine(SVI, "mean_field", draws=1500, small=FEW),
-    "svi plateau": Engine(replace(SVI, schedule="plateau"), "mean_field", draws=1500, small=FEW),
     "svi low_rank": Engine(
         replace(SVI, guide="low_rank", rank=4, learning_rate=0.03), "posterior", draws=1000, small=FEW
     ),
