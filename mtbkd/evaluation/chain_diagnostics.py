@@ -82,7 +82,7 @@ def diagnose_stochastic_gradient(
         by the steps' and mini-batches' bias, which R-hat does not see; None: not known
     Other arguments as of `diagnose_chains`, as is what it raises.
     """
-    sampler: Raw = {} if heat is None else {"heat": heat}
+    sampler: Raw = {} if heat is None else {"temperature_ratio": heat}
     longer = "double inference.warmup and inference.thin (steps a draw)"
     found = _diagnose(log_density, probs, superchains, sampler, longer)
     return replace(found, words=[*found.words, BIAS], kind="stochastic gradient")
@@ -216,7 +216,7 @@ def _sampler_findings(n: Mapping[str, float | int]) -> Iterator[Found]:
             f"{n['num_chains']} chains): low and high energies are exchanged too slowly for the tails to be visited; "
             "double inference.warmup and inference.draws, or write the model's scales non-centred.",
         )
-    yield from _heat_findings(n.get("heat", 1.0))
+    yield from _heat_findings(n.get("temperature_ratio", 1.0))
 
 
 def _heat_findings(heat: float) -> Iterator[Found]:

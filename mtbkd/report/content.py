@@ -11,7 +11,7 @@ from mtbkd.evaluation.diagnostics import Diagnostics
 
 @dataclass(frozen=True)
 class TestPredictions:
-    """The Bayesian student on the test inputs.
+    """The student on the test inputs.
 
     probs: `[N, K]` mean over draws; y: `[N]`, -1 where unlabelled
     total: `[N]` nats; epistemic: `[N]` nats, None for a point estimate
@@ -27,7 +27,7 @@ class TestPredictions:
 
 @dataclass(frozen=True)
 class OutOfDistribution:
-    """The Bayesian student on inputs from elsewhere.
+    """The student on inputs from elsewhere.
 
     name: what they are; total, epistemic: `[N]` nats; scores: of `evaluation.uncertainty.ood_scores`
     """
@@ -55,11 +55,13 @@ class ChainTraces:
     """Chains in function space.
 
     log_density: `[C, S]`; probs: `[C, S, Q]` held-out probabilities; labels: what each of the Q is
+    energy: `[C, S]` of successive iterations, None where the engine has none
     """
 
     log_density: np.ndarray
     probs: np.ndarray
     labels: tuple[str, ...]
+    energy: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

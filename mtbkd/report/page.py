@@ -17,7 +17,7 @@ from mtbkd.inference_data import rhat
 from mtbkd.report import figures, inputs, trace_figures
 from mtbkd.report.content import Opinion, ReportContent, UnsureInput
 from mtbkd.report.svg import inline_svg
-from mtbkd.report.tables import html_table, model_rows
+from mtbkd.report.tables import html_table, model_rows, student_of
 from mtbkd.report.verdict import answer
 
 TOP_CLASSES = 3  # of the student, at an input it is unsure of
@@ -25,6 +25,7 @@ WORDS = {
     "rhat": "R-hat",
     "ess": "ESS",
     "khat": "k-hat",
+    "bfmi": "E-BFMI",
     "probs": "probabilities",
     "num": "number of",
     "s": "seconds",
@@ -98,6 +99,7 @@ def render(content: ReportContent) -> str:
     return environment.get_template("template.html.j2").render(
         content=content,
         answer=answer(content),
+        called=student_of(content.metrics),
         table=html_table(content.metrics),
         comparison=list(_comparison(content, ids)),
         calibration=list(_calibration(content, ids)),
@@ -136,7 +138,7 @@ def _calibration(content: ReportContent, ids: Iterator[str]) -> Iterator[FigureV
     data = calibration.reliability(content.test.probs[known], content.test.y[known], np.random.default_rng(0))
     svg = inline_svg(
         figures.reliability_diagram(data),
-        f"Reliability diagram of the Bayesian student on {known.sum()} test inputs",
+        f"Reliability diagram of the {student_of(content.metrics)} on {known.sum()} test inputs",
         next(ids),
     )
     caption = (
@@ -196,6 +198,13 @@ def _inference(content: ReportContent, ids: Iterator[str]) -> Iterator[FigureVie
             ranks = trace_figures.chain_ranks(values, figures.readable(label, 40))
             caption = "Its ranks among all draws, by chain. Chains that mix are all flat, at the dashed line."
             yield FigureView(inline_svg(ranks, f"Rank histograms of {label} by chain", next(ids)), caption)
+        if traces.energy is not None:
+            figure = trace_figures.energy_spread(traces.energy)
+            caption = (
+                "Energies of all iterations, and what one new momentum changes them by. "
+                "Where the changes are much narrower, the tails are visited seldom."
+            )
+            yield FigureView(inline_svg(figure, "Energies and their changes", next(ids)), caption)
     if content.losses is not None and len(content.losses):
         svg = inline_svg(trace_figures.loss_trace(content.losses), "Loss a step", next(ids))
         yield FigureView(svg, "The loss a step (pale) and its running mean. It should have become level.")

@@ -24,6 +24,8 @@ COLUMNS = {
 # The same on 80 columns.
 NARROW = {**COLUMNS, "parameters": "Params", "latency_ms": "Latency\nms"}
 UNDEFINED = "–"
+# What the student is, by the kind of engine: a mode is not Bayesian, however it was found.
+CALLED = {"point": "student", "ensemble": "ensemble of students"}
 
 
 @dataclass(frozen=True)
@@ -39,14 +41,25 @@ class ModelRow:
         return [shown(column, self.metrics) for column in COLUMNS]
 
 
+def student_called(kind: str | None) -> str:
+    """What to call the student of an engine of this kind (`evaluation.diagnostics.Kind`), None: unknown."""
+    return CALLED.get(kind or "", "Bayesian student")
+
+
+def student_of(metrics: Metrics) -> str:
+    """What to call the student of a metrics.json."""
+    return student_called((metrics.get("diagnostics") or {}).get("kind"))
+
+
 def model_rows(metrics: Metrics) -> list[ModelRow]:
     """The models of a metrics.json: teachers, their ensemble, and the students; absent ones are left out."""
     teachers = [ModelRow(name, "teacher", values) for name, values in (metrics.get("teachers") or {}).items()]
+    called = student_of(metrics)
     others: list[tuple[str, str, Role]] = [
         ("teacher_ensemble", "Teacher ensemble", "ensemble"),
         ("label_only_student", "Student, labels only", "label_only"),
         ("kd_student", "Student, plain KD", "kd"),
-        ("student", "Bayesian student", "student"),
+        ("student", called[0].upper() + called[1:], "student"),
     ]
     return teachers + [ModelRow(name, role, metrics[key]) for key, name, role in others if metrics.get(key)]
 

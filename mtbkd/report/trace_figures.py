@@ -1,10 +1,11 @@
-"""Figures of inference: traces and rank plots of chains in function space, the loss of an optimisation."""
+"""Figures of inference: traces and ranks of chains in function space, their energies, the loss of an optimisation."""
 
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mtbkd.report.figures import BLUE, panel
+from mtbkd.evaluation.energy import energy_changes
+from mtbkd.report.figures import BLUE, VERMILION, panel
 from mtbkd.report.svg import MUTED, SERIES, styled
 
 if TYPE_CHECKING:
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
 POINTS = 300  # a line: more than the pixels it is drawn on
 RANK_BINS = 20
+ENERGY_BINS = 40
 
 
 @styled
@@ -49,6 +51,27 @@ def chain_ranks(values: np.ndarray, label: str) -> "Figure":
     axes.axhline(1 / RANK_BINS, color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
     axes.set(xlabel=f"rank: {label}", ylabel="share of a chain", xlim=(0, values.size))
     axes.set_ylim(bottom=0)
+    return figure
+
+
+@styled
+def energy_spread(energy: np.ndarray) -> "Figure":
+    """Energies about their chain's mean, and their changes from one iteration to the next, as densities.
+
+    energy: `[C, S]` nats, S >= 2
+    Source: Betancourt 2016, fig. 4 in spirit
+    """
+    figure = panel(2.6)
+    axes = figure.subplots()
+    centred, changes = energy_changes(energy)
+    widest = max(np.abs(centred).max(), np.abs(changes).max()) or 1.0
+    bins = np.linspace(-widest, widest, ENERGY_BINS + 1)
+    for values, label, colour in ((centred, "energies", BLUE), (changes, "their changes", VERMILION)):
+        density = np.histogram(values, bins, density=True)[0]
+        axes.stairs(density, bins, color=colour, linewidth=1.3, label=label)
+        axes.stairs(density, bins, color=colour, fill=True, alpha=0.12)
+    axes.set(xlabel="energy about its chain's mean, nats", ylabel="density", xlim=(-widest, widest))
+    figure.legend(loc="outside upper left", ncols=2)
     return figure
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from mtbkd.report.content import ReportContent
-from mtbkd.report.tables import human_bytes, shown
+from mtbkd.report.tables import human_bytes, shown, student_of
 
 Tone = Literal["good", "plain", "bad"]
 Metrics = Mapping[str, Any]
@@ -47,7 +47,7 @@ def answer(content: ReportContent) -> Answer:
         *_gain(content.metrics, "kd_student", "plain distillation"),
         *_calibration(content.metrics.get("student") or {}),
         *_ood(content),
-        *_size(content.metrics.get("student") or {}),
+        *_size(content.metrics),
         *_inference(content),
     ]
     return Answer(_headline(content), list(_tiles(content)), findings)
@@ -115,7 +115,7 @@ def _accuracy(metrics: Metrics) -> Iterator[Finding]:
     if student.get("accuracy") is None:
         return
     n = f"{student['n']:,} " if student.get("n") else ""
-    text = f"On {n}test inputs the Bayesian student is right on {student['accuracy']:.1%}"
+    text = f"On {n}test inputs the {student_of(metrics)} is right on {student['accuracy']:.1%}"
     if ensemble.get("accuracy") is not None:
         text += f", its teachers together on {ensemble['accuracy']:.1%}"
     yield Finding(text + ".")
@@ -170,12 +170,16 @@ def _ood(content: ReportContent) -> Iterator[Finding]:
         )
 
 
-def _size(student: Metrics) -> Iterator[Finding]:
+def _size(metrics: Metrics) -> Iterator[Finding]:
+    student, drawn = metrics.get("student") or {}, student_of(metrics)
     if student.get("parameters") is None:
         return
     text = f"It has {student['parameters']:,} weights"
     if student.get("stored_bytes") is not None:
-        text += f", {human_bytes(student['stored_bytes'])} with all posterior draws"
+        whole = {"student": "", "ensemble of students": " with all members"}.get(
+            drawn, " with all posterior draws"
+        )
+        text += f", {human_bytes(student['stored_bytes'])}{whole}"
     if student.get("latency_ms") is not None:
         text += f", and answers one input in {shown('latency_ms', student)} ms"
     yield Finding(text + ".")

@@ -1,5 +1,7 @@
 """Which diagnosis fits a posterior: by what its engine left, so that a new engine needs no entry here."""
 
+import numpy as np
+
 from mtbkd.evaluation.chain_diagnostics import diagnose_chains, diagnose_stochastic_gradient
 from mtbkd.evaluation.diagnostics import Diagnostics, Kind
 from mtbkd.evaluation.fit_diagnostics import diagnose_laplace, diagnose_point, diagnose_variational
@@ -36,6 +38,15 @@ def superchains_of(posterior: Posterior) -> int:
     return 1 if posterior.held else posterior.num_chains
 
 
+def successive_energies(posterior: Posterior) -> np.ndarray | None:
+    """Energies `[C, S]` of iterations that follow each other: None where there are none, or where draws were thinned,
+    as kept ones are then further apart than one new momentum."""
+    energy = posterior.stats.get("energy")
+    if energy is None or energy.shape[1] < 2 or posterior.meta.get("config", {}).get("thin", 1) != 1:
+        return None
+    return energy.numpy()
+
+
 def diagnose(posterior: Posterior, held_out: Prediction) -> Diagnostics:
     """Whether the engine converged, by what is identifiable.
 
@@ -65,14 +76,12 @@ def diagnose(posterior: Posterior, held_out: Prediction) -> Diagnostics:
         heat, asked = posterior.info.get("temperature"), config.get("posterior_temperature", 1.0)
         heat = None if heat is None else heat / asked
         return diagnose_stochastic_gradient(log_density, probs, heat=heat, superchains=starts)
-    diverging, accept, energy = (stats.get(name) for name in ("diverging", "accept", "energy"))
-    if config.get("thin", 1) != 1:  # kept draws are then further apart than one new momentum
-        energy = None
+    diverging, accept = stats.get("diverging"), stats.get("accept")
     return diagnose_chains(
         log_density,
         probs,
         None if diverging is None else int(diverging.sum()),
         None if accept is None else float(accept.mean()),
-        energy=None if energy is None else energy.numpy(),
+        energy=successive_energies(posterior),
         superchains=starts,
     )

@@ -21,6 +21,8 @@ from mtbkd.report.content import (
     TestPredictions,
     UnsureInput,
 )
+from mtbkd.report.tables import student_called
+from mtbkd.summary.diagnosis import successive_energies
 from mtbkd.summary.findings import Findings, Models
 from mtbkd.summary.metrics import Metrics
 
@@ -44,7 +46,7 @@ def page_content(
     losses = student.trace.get("loss")
     losses = -student.trace["elbo"] if "elbo" in student.trace else losses
     return ReportContent(
-        title=f"{data.name}: {teachers}, one Bayesian student",
+        title=f"{data.name}: {teachers}, one {student_called(findings.diagnostics.kind)}",
         metrics=metrics,
         class_names=data.class_names,
         command=command,
@@ -99,7 +101,7 @@ def counted(number: int, noun: str) -> str:
 
 
 def on_test(problem: Problem, findings: Findings) -> TestPredictions | None:
-    """The Bayesian student on the test inputs, None where there are none."""
+    """The student on the test inputs, None where there are none."""
     said = findings.students["student"].get("test")
     if said is None:
         return None
@@ -108,7 +110,7 @@ def on_test(problem: Problem, findings: Findings) -> TestPredictions | None:
 
 
 def on_ood(problem: Problem, findings: Findings, metrics: Metrics) -> OutOfDistribution | None:
-    """The Bayesian student on inputs from elsewhere, None where they were not told apart from test inputs."""
+    """The student on inputs from elsewhere, None where they were not told apart from test inputs."""
     said, scores = findings.students["student"].get("ood"), metrics["student"]["ood"]
     if said is None or scores is None:
         return None
@@ -128,14 +130,16 @@ def responsibilities(problem: Problem, student: Posterior) -> np.ndarray:
 
 
 def traces(problem: Problem, student: Posterior, findings: Findings) -> ChainTraces | None:
-    """The chains of the log density and of each held-out input's most probable class."""
-    if student.num_chains < 2 or student.num_draws < 2:
+    """The chains of the log density and of each held-out input's most probable class; None where draws are independent,
+    modes, or of one chain."""
+    walks = findings.diagnostics.kind in ("exact", "stochastic gradient")
+    if not walks or student.num_chains < 2 or student.num_draws < 2:
         return None
     top = findings.held_out.labels
     probs = findings.held_out.by_chain[:, :, torch.arange(len(top)), top].numpy()
     names = problem.data.class_names
     labels = tuple(f"p({names[int(k)]}) at {name}" for k, name in zip(top, findings.rows.ids, strict=True))
-    return ChainTraces(student.log_density.numpy(), probs, labels)
+    return ChainTraces(student.log_density.numpy(), probs, labels, successive_energies(student))
 
 
 def least_sure(
@@ -159,7 +163,7 @@ def least_sure(
             UnsureInput(
                 id=str(test.ids[i]),
                 value=raw[i] if isinstance(raw[i], np.ndarray) else str(raw[i]),
-                student=Opinion("Bayesian student", said.mean[i].numpy(), *bounds),
+                student=Opinion("student", said.mean[i].numpy(), *bounds),
                 teachers=tuple(Opinion(name, one.mean[i].numpy()) for name, one in teachers.items()),
                 total=float(said.total[i]),
                 epistemic=float(said.epistemic[i]) if findings.several else None,

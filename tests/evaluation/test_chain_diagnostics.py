@@ -208,5 +208,5 @@ def test_stochastic_gradients_have_a_bias_that_rhat_does_not_see():
 )
 def test_draws_that_are_too_hot(heat, verdict, words):
     found = diagnose_stochastic_gradient(*chains(), heat=heat)
-    assert (found.verdict, found.numbers["heat"]) == (verdict, heat)
+    assert (found.verdict, found.numbers["temperature_ratio"]) == (verdict, heat)
     assert words is None or words in found.words[0]

@@ -97,7 +97,7 @@ def example_content():
         ),
         voices=TeacherVoices(TEACHERS, weights, responsibilities),
         diagnostics=diagnose_chains(energy, chains, divergences=0, acceptance=0.71),
-        traces=ChainTraces(energy, chains, tuple(f"digit 1 at row {i}" for i in range(6))),
+        traces=ChainTraces(energy, chains, tuple(f"digit 1 at row {i}" for i in range(6)), 700 - energy),
         losses=1 + np.exp(-np.arange(4000) / 400) + 0.05 * rng.standard_normal(4000),
         least_sure=tuple(unsure_input(rng, i) for i in range(6)),
         created="2026-01-31 12:00 UTC",

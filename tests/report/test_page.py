@@ -52,8 +52,8 @@ def test_every_part_is_there(content):
     page = Page(render(content))
     assert [attrs["id"] for attrs in page.of("section")] == SECTIONS
     figures = page.of("svg")
-    # four comparisons, reliability, two histograms, teachers, two traces and two rank plots, loss
-    assert len(figures) == 13
+    # four comparisons, reliability, two histograms, teachers, two traces and two rank plots, energies, loss
+    assert len(figures) == 14
     assert all(attrs["role"] == "img" and attrs["aria-label"] for attrs in figures)
     assert len(page.of("img")) == 6
     assert all(attrs["alt"] for attrs in page.of("img"))
@@ -157,6 +157,31 @@ def test_a_point_estimate_has_no_epistemic_uncertainty(content):
     text = " ".join(Page(render(point)).text)
     assert "one point estimate has no draws" in text
     assert "AUROC 0.943 by total uncertainty" in text
+
+
+@pytest.mark.parametrize(
+    ("kind", "called", "interval"),
+    [
+        ("point", "student", "its 90% credible interval"),
+        ("ensemble", "ensemble of students", "the middle 90% of its members"),
+        ("laplace", "Bayesian student", "its 90% credible interval"),
+        (None, "Bayesian student", "its 90% credible interval"),
+    ],
+)
+def test_a_mode_is_not_called_bayesian(content, kind, called, interval):
+    metrics = dict(content.metrics) | {"diagnostics": {"kind": kind}}
+    html = render(dataclasses.replace(content, metrics=metrics))
+    assert f"Reliability diagram of the {called} on 360 test inputs" in html
+    assert f'<th scope="row">{called[0].upper() + called[1:]}</th>' in html
+    assert interval in html
+    assert ("Bayesian" in html) == (called == "Bayesian student")
+
+
+def test_energies_are_shown_where_there_are_any(content):
+    without = dataclasses.replace(content.traces, energy=None)
+    label = "Energies and their changes"
+    assert label in render(content)
+    assert label not in render(dataclasses.replace(content, traces=without))
 
 
 def test_unlabelled_test_inputs(content):

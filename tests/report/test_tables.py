@@ -29,6 +29,21 @@ def test_models_come_in_order(content):
     assert starts == sorted(starts)
 
 
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("point", "Student"),
+        ("ensemble", "Ensemble of students"),
+        ("variational", "Bayesian student"),
+        (None, "Bayesian student"),
+    ],
+)
+def test_the_student_is_called_what_it_is(kind, name):
+    metrics = {"student": {"accuracy": 0.5}, "diagnostics": {"kind": kind}}
+    assert [row.name for row in model_rows(metrics)] == [name]
+    assert name in printed(metrics)
+
+
 def test_absent_models_are_left_out():
     assert [row.role for row in model_rows({"student": {"accuracy": 0.5}, "kd_student": None})] == ["student"]
 

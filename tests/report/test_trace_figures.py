@@ -1,7 +1,15 @@
 import numpy as np
 import pytest
 
-from mtbkd.report.trace_figures import POINTS, RANK_BINS, chain_ranks, chain_trace, loss_trace
+from mtbkd.report.trace_figures import (
+    ENERGY_BINS,
+    POINTS,
+    RANK_BINS,
+    chain_ranks,
+    chain_trace,
+    energy_spread,
+    loss_trace,
+)
 
 
 def test_trace_is_the_chain_thinned():
@@ -30,6 +38,22 @@ def test_mixed_chains_have_flat_ranks():
     for patch in axes.patches:
         # binomial(5000, 1/20): 250 +- 15.4
         np.testing.assert_allclose(patch.get_data().values, 1 / RANK_BINS, atol=4 * 15.4 / 5000)
+
+
+def test_energies_and_their_changes_are_densities_on_the_same_bins():
+    # 0, 10, 0, 10, ...: energies are 5 from their mean, changes 10
+    (axes,) = energy_spread(np.tile([0.0, 10.0], (2, 50)) + np.array([[3.0], [700.0]])).axes
+    energies, changes = (patch.get_data() for patch in axes.patches[::2])
+    width = 20 / ENERGY_BINS
+    np.testing.assert_allclose(energies.edges, np.linspace(-10, 10, ENERGY_BINS + 1))
+    for values, place in ((energies.values, 5), (changes.values, 10)):
+        assert values.sum() * width == pytest.approx(1)
+        centres = energies.edges[:-1] + width / 2
+        np.testing.assert_allclose(np.abs(centres[values > 0]), place, atol=width)
+
+
+def test_energies_that_never_change_are_drawn():
+    assert len(energy_spread(np.ones((2, 5))).axes) == 1
 
 
 def test_loss_shows_the_settled_part_and_block_means():

@@ -4,6 +4,7 @@ import dataclasses
 import pytest
 
 from mtbkd.evaluation.diagnostics import Diagnostics
+from mtbkd.evaluation.fit_diagnostics import POINT, diagnose_point
 from mtbkd.report.verdict import answer, calibration_verdict
 
 
@@ -70,6 +71,28 @@ def test_failed_inference_is_in_the_headline(content):
     assert "inference has not converged" in answer(failed).headline
     assert answer(failed).findings[-1].tone == "bad"
     assert answer(failed).findings[-1].text == "Inference: not converged. R-hat is 2."
+
+
+@pytest.mark.parametrize(
+    ("kind", "called", "stored"),
+    [
+        ("point", "the student is", "482.0 kB, and"),
+        ("ensemble", "the ensemble of students is", "482.0 kB with all members, and"),
+        ("variational", "the Bayesian student is", "482.0 kB with all posterior draws, and"),
+    ],
+)
+def test_the_student_is_called_what_it_is(content, kind, called, stored):
+    metrics = dict(content.metrics) | {"diagnostics": {"kind": kind}}
+    said = text(dataclasses.replace(content, metrics=metrics))
+    assert f"On 360 test inputs {called} right on 94.7%" in said
+    assert stored in said
+
+
+def test_a_mode_is_told_without_a_verdict(content):
+    point = dataclasses.replace(content, diagnostics=diagnose_point(None))
+    last = answer(point).findings[-1]
+    assert (last.tone, last.text) == ("plain", POINT)
+    assert "converged" not in answer(point).headline
 
 
 def test_without_labels_it_says_so(content):

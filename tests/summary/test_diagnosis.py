@@ -99,7 +99,7 @@ def test_chains_without_an_acceptance_test_have_a_bias(tiny):
     found = diagnose(chains, held_out)
     assert found.kind == "stochastic gradient"
     assert BIAS in found.words
-    assert found.numbers["heat"] == 1.5
+    assert found.numbers["temperature_ratio"] == 1.5
 
 
 def test_starts_are_told_by_the_fit_or_guessed(tiny):

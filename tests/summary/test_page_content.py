@@ -6,6 +6,7 @@ import tiny_runs
 import torch
 
 from mtbkd import registry
+from mtbkd.evaluation.diagnostics import not_applicable
 from mtbkd.fitting import fit
 from mtbkd.problem import ask, make_student, prepare
 from mtbkd.progress import Progress
@@ -96,6 +97,24 @@ def test_chains_are_shown_by_their_most_probable_class(told):
     np.testing.assert_allclose(content.traces.probs.mean((0, 1)), mean.max(-1).values, atol=1e-5)
     k, name = problem.data.class_names[int(mean[0].argmax())], problem.data.test.ids[0]
     assert content.traces.labels[0] == f"p({k}) at {name}"
+
+
+def test_energies_come_with_the_chains(told):
+    _, _, models, content = told
+    np.testing.assert_array_equal(content.traces.energy, models.student.stats["energy"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "called"), [("point", "one student"), ("ensemble", "one ensemble of students")]
+)
+def test_modes_are_not_called_bayesian_and_have_no_chains(told, kind, called):
+    config, problem, models, _ = told
+    findings = find(config, problem, models)
+    findings = dataclasses.replace(findings, diagnostics=not_applicable("modes", kind))
+    metrics = metrics_of(problem, models, findings, {})
+    content = page_content(config, problem, models, findings, metrics, "", [])
+    assert content.title == f"animals: 2 teachers, {called}"
+    assert content.traces is None
 
 
 def test_one_teacher_is_one(told):
