@@ -17,7 +17,7 @@ from mtbkd.errors import InputError, require_choice
 from mtbkd.fit_record import FitRecord
 from mtbkd.inference import map as map_engine
 from mtbkd.inference.checkpoints import Checkpoints
-from mtbkd.inference.engine import Draws, EngineConfig
+from mtbkd.inference.engine import Draws, EngineConfig, gives_points
 from mtbkd.posterior import Posterior
 from mtbkd.progress import Progress, TerminalProgress
 from mtbkd.students.student import Student
@@ -41,7 +41,8 @@ def fit(
 
     model: a `Student`, or a Pyro model called as `model(*data)`
     data: `DistillationData`; or, for a student, `(x [N, ...], y [N])` with y = -1 where unlabelled
-    inference: an engine's name with its defaults ('map', 'svi', 'hmc', 'nuts', 'pyro_svi'), or its configuration
+    inference: an engine's name with its defaults ('map', 'ensemble', 'svi', 'laplace', 'hmc', 'sgld',
+        'sghmc', 'nuts', 'pyro_svi'), or its configuration
     seed: the same seed gives the same draws
     device: 'cpu', 'cuda', or 'auto': CUDA where there is one and the student is large enough to gain by it
     compiled: 'auto' (where it pays, by size), 'always', 'never'
@@ -63,7 +64,8 @@ def fit(
     generator = torch.Generator().manual_seed(seed)
     climbing, sampling = (Checkpoints(generator, record.part(name)) for name in ("warm_start", "engine"))
 
-    partly = isinstance(model, Student) and len(model.bayesian) < len(density.sites) and config.name != "map"
+    partly = isinstance(model, Student) and len(model.bayesian) < len(density.sites)
+    partly = partly and not gives_points(config)
     num_starts = 1 if partly else config.num_chains
     theta = first_values(density, model, num_starts, generator)
     if given is not None:
@@ -86,7 +88,8 @@ def fit(
         draws: Draws = engine.sample(density, config, theta, generator, shown, sampling)
     posterior = Posterior.of(model, density, draws, config, seed, time.perf_counter() - began)
     resumed = climbing.resumed_from if sampling.resumed_from is None else sampling.resumed_from
-    return replace(posterior, meta=posterior.meta | {"resumed_from_step": resumed})
+    places = 1 if partly or (given is not None and len(given) == 1) else config.num_chains
+    return replace(posterior, meta=posterior.meta | {"resumed_from_step": resumed, "superchains": places})
 
 
 def tensors_of(model: Student | Callable[..., Any], data: Data) -> tuple[Tensor, ...]:

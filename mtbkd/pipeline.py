@@ -18,7 +18,7 @@ from mtbkd import registry
 from mtbkd.configuration import RunConfig
 from mtbkd.errors import InputError
 from mtbkd.fitting import fit
-from mtbkd.inference.engine import EngineConfig
+from mtbkd.inference.engine import EngineConfig, gives_points
 from mtbkd.inference.map import warm_start
 from mtbkd.posterior import Posterior
 from mtbkd.problem import Problem, ask, make_student, prepare
@@ -113,10 +113,9 @@ def fit_students(
         return posterior
 
     engine, wanted = config.inference, config.baseline
-    is_map = config.methods["inference"] == "map"
     starts = bool(getattr(engine, "warm_start", 0))
     maps = label_only = None
-    if not is_map and (starts or wanted.kd_student):
+    if not gives_points(engine) and (starts or wanted.kd_student):
         maps = fitted("kd_student", lambda begun: fit_it(student, warm_start(engine), begun))
     if wanted.label_only_student and bool((data.pool.y >= 0).any()):
         label_only = fitted(
@@ -124,7 +123,7 @@ def fit_students(
         )
     final = fitted("student", lambda begun: fit_it(student, engine, begun, maps if starts else None))
     final.save(directory.path / "posterior")
-    kd = final if is_map else maps
+    kd = final if gives_points(engine) else maps
     return Models(final, kd.chains(slice(0, 1)) if kd is not None and wanted.kd_student else None, label_only)
 
 

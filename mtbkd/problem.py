@@ -13,6 +13,7 @@ from mtbkd.configuration import RunConfig
 from mtbkd.data.distillation import DistillationData
 from mtbkd.errors import InputError
 from mtbkd.fitting import pick_device
+from mtbkd.inference.engine import gives_points
 from mtbkd.priors.prior import TeacherPrior
 from mtbkd.progress import Progress
 from mtbkd.students.skeleton import check_output
@@ -68,7 +69,7 @@ def prepare(config: RunConfig) -> Ingredients:
     teachers = build_teachers(config.teachers, data, seed)
     student = make_student(config, data)
     check_output(student.skeleton, data.pool.x, data.num_classes)
-    partly = len(student.bayesian) < len(student.skeleton.shapes) and config.methods["inference"] != "map"
+    partly = len(student.bayesian) < len(student.skeleton.shapes) and not gives_points(config.inference)
     if partly and not getattr(config.inference, "warm_start", 0):
         raise InputError(
             f"student.bayesian={config.student.bayesian} holds the other layers at their MAP, which "

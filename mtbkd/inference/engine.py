@@ -52,12 +52,18 @@ class EngineConfig(Protocol):
         ...
 
 
+def gives_points(config: object) -> bool:
+    """Whether an engine's configuration says that it gives tops of the density and no draws: nothing is held at its
+    MAP, as all is."""
+    return bool(getattr(config, "point_estimates", False))
+
+
 def log_density_of(density: Density, theta: Tensor) -> Tensor:
     """Log-density over all rows of draws `[C, S, D]` -> `[C, S]`, a chain-sized batch at a time."""
     if density.execution.compiled:  # that the run paid for compiling does not mean that this does
         density = density.plan(*theta.shape[:2])
     with torch.no_grad():
-        columns = [density.log_prob(theta[:, s]) for s in range(theta.shape[1])]
+        columns = [density.log_prob(theta[:, s].to(density.device)).cpu() for s in range(theta.shape[1])]
     return torch.stack(columns, 1)
 
 

@@ -42,6 +42,11 @@ class EnsembleConfig:
         return self.num_members
 
     @property
+    def point_estimates(self) -> bool:
+        """Yes: tops of the density, of all sites, and no draws."""
+        return True
+
+    @property
     def evaluations(self) -> int:
         """Gradients of the run, one a step."""
         return self.steps

@@ -50,6 +50,11 @@ class MAPConfig:
         return self.num_starts
 
     @property
+    def point_estimates(self) -> bool:
+        """Yes: tops of the density, of all sites, and no draws."""
+        return True
+
+    @property
     def evaluations(self) -> int:
         """Gradients of the run, one a step."""
         return self.steps

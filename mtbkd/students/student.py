@@ -145,7 +145,9 @@ class NormalizedCategorical(dist.Categorical):
         self._num_events = log_probs.shape[-1]
         torch.distributions.Distribution.__init__(self, log_probs.shape[:-1], validate_args=False)
 
-    def expand(self, batch_shape: torch.Size, _instance: object = None) -> "NormalizedCategorical":
+    def expand(
+        self, batch_shape: torch.Size | list[int] | tuple[int, ...], _instance: object = None
+    ) -> "NormalizedCategorical":
         """The same for a larger batch."""
         return NormalizedCategorical(self.logits.expand(*batch_shape, self._num_events))
 

@@ -14,6 +14,7 @@ from mtbkd.errors import require_choice, require_positive
 from mtbkd.students.skeleton import Skeleton
 
 KINDS = ("fixed", "fan_in")
+Shape = torch.Size | list[int] | tuple[int, ...]
 _SINGLE = torch.Size()
 
 
@@ -77,13 +78,13 @@ class SharedNormal(TorchDistribution):
         """All real tensors of the shape."""
         return constraints.independent(constraints.real, len(self.event_shape))
 
-    def expand(self, batch_shape: torch.Size, _instance: object = None) -> "SharedNormal":
+    def expand(self, batch_shape: Shape, _instance: object = None) -> "SharedNormal":
         """The same, `batch_shape` times."""
         return SharedNormal(self.loc, self.scale, self.event_shape, self.like, torch.Size(batch_shape))
 
-    def rsample(self, sample_shape: torch.Size = _SINGLE) -> Tensor:
+    def rsample(self, sample_shape: Shape = _SINGLE) -> Tensor:
         """Draws `[*sample_shape, *batch_shape, *shape]`, in the dtype and on the device of `like`."""
-        shape = self._extended_shape(sample_shape)
+        shape = self._extended_shape(torch.Size(sample_shape))
         return self.loc + self.scale * torch.randn(shape, dtype=self.like.dtype, device=self.like.device)
 
     def log_prob(self, value: Tensor) -> Tensor:
