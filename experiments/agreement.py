@@ -89,7 +89,7 @@ class Study:
 
 def studies(data: Path | None) -> list[Study]:
     """Digits; and the proteins, where their file is given."""
-    long_digits = ("inference.num_chains=16", "inference.warmup=300", "inference.draws=500")
+    long_digits = ("inference.num_chains=16", "inference.warmup=300", "inference.draws=400")
     found = [Study("digits", (), long_digits)]
     if data is not None:
         proteins = ("experiment=proteins", f"data.path={data}", "data.fit_on=all")
