@@ -29,8 +29,8 @@ HEAT_BAD = 1.5
 HEAT_LOW = 0.7
 
 BIAS = (
-    "R-hat compares chains with each other: it cannot see the bias that finite steps and mini-batches give to all "
-    "of them. Halve inference.step_size, or compare with inference=hmc: the predictions should stay."
+    "R-hat compares chains with each other: the bias that finite steps and mini-batches give to all of them it cannot "
+    "see. Once chains agree, the predictions should stay with half of inference.step_size, and with inference=hmc."
 )
 ONE_START = (
     "All chains start at one point, so that their agreement says less: none may have found a mode that is far from "

@@ -22,8 +22,8 @@ LOSS_NOISE = 3  # standard errors
 KHAT_GOOD = 0.7  # Vehtari, Simpson, Gelman, Yao and Gabry 2024
 
 POINT = (
-    "A point estimate: there is no posterior to converge to, and nothing tells what the student does not know; "
-    "inference=svi or inference=hmc does."
+    "A point estimate: there is no posterior to converge to, and no epistemic uncertainty; "
+    "inference=svi or inference=hmc gives them."
 )
 MODES = (
     "{} modes, not draws of the posterior: there is nothing to mix, and their disagreement is no posterior "
@@ -114,6 +114,7 @@ def diagnose_variational(
     *,
     rate_fell: bool = False,
     reached_plateau: bool = True,
+    richer: str | None = None,
 ) -> Diagnostics:
     """Convergence of a guide's ELBO, and Pareto k-hat: reported, never a failure by itself, as at thousands of weights
     it is above .7 for approximations that predict as well as the exact posterior.
@@ -121,6 +122,7 @@ def diagnose_variational(
     elbo: `[T]` a step, in nats per datum; log_weights: `[C, S]` log p - log q of the guide's draws, None: not known
     rate_fell: whether the learning rate was lowered to 0 whatever the ELBO did
     reached_plateau: False where a run that was to end at a plateau ran out of steps before
+    richer: the setting of a guide that comes nearer, None: there is none
     """
     found = diagnose_loss(-np.asarray(elbo, np.float64), ELBO)
     words, verdict = list(found.words), found.verdict
@@ -129,21 +131,23 @@ def diagnose_variational(
         verdict = "doubtful" if verdict == "converged" else verdict
     elif rate_fell and verdict == "converged":
         words.append(FALLING)
-    numbers, about_weights, finite = _of_weights(log_weights, "a richer guide (inference.guide) comes nearer")
+    numbers, about_weights, finite = _of_weights(log_weights, richer)
     if not finite:
         verdict = "not converged"
     words = words + about_weights if finite else about_weights + words
     return Diagnostics(verdict, words, found.numbers | numbers, "variational")
 
 
-def diagnose_laplace(log_weights: ArrayLike | None, linearised: bool = False) -> Diagnostics:
+def diagnose_laplace(
+    log_weights: ArrayLike | None, *, linearised: bool = False, richer: str | None = None
+) -> Diagnostics:
     """A normal at the MAP: nothing converges; Pareto k-hat says how near it is to the posterior.
 
     log_weights: `[C, S]` log p - log q of its draws, a normal a chain; None: not known
     linearised: whether predictions are of the network linearised at the MAP, of which k-hat says nothing
+    richer: the setting of a normal that comes nearer, None: there is none
     """
-    mend = "inference.structure=full comes nearer where it can be had"
-    numbers, about_weights, finite = _of_weights(log_weights, mend)
+    numbers, about_weights, finite = _of_weights(log_weights, richer)
     if not finite:
         return Diagnostics("not converged", about_weights, numbers, "laplace")
     words = [NORMAL, *about_weights]
@@ -159,7 +163,7 @@ def khat_good(draws: int) -> float:
     return min(1 - 1 / np.log10(draws), KHAT_GOOD)
 
 
-def _of_weights(log_weights: ArrayLike | None, mend: str) -> tuple[Numbers, list[str], bool]:
+def _of_weights(log_weights: ArrayLike | None, richer: str | None) -> tuple[Numbers, list[str], bool]:
     """k-hat of the worst chain, what it means, and whether all weights are finite."""
     if log_weights is None:
         return {}, [], True
@@ -171,10 +175,10 @@ def _of_weights(log_weights: ArrayLike | None, mend: str) -> tuple[Numbers, list
     if count < MIN_WEIGHTS:
         return {"khat": None}, [], True
     khat = max(pareto_khat(chain) for chain in weights)
-    return finite_or_none({"khat": khat}), [_khat_words(khat, count, mend)], True
+    return finite_or_none({"khat": khat}), [_khat_words(khat, count, richer)], True
 
 
-def _khat_words(khat: float, draws: int, mend: str) -> str:
+def _khat_words(khat: float, draws: int, richer: str | None) -> str:
     good = khat_good(draws)
     told = f"Pareto k-hat is {khat:.2f}" if np.isfinite(khat) else "Pareto k-hat has no bound"
     if khat <= good:
@@ -183,6 +187,7 @@ def _khat_words(khat: float, draws: int, mend: str) -> str:
         )
     return (
         f"{told} (good: {good:.2f} or less): importance weights cannot correct this approximation. "
-        "With thousands of weights that is usual and does not condemn its predictions: "
-        f"compare them with those of inference=hmc; {mend}."
+        "With hundreds of weights deviations a few percent too small are enough for that, so it does not condemn the "
+        "predictions: compare them with those of inference=hmc"
+        + (f"; {richer} comes nearer." if richer else ".")
     )

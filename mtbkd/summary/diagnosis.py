@@ -1,5 +1,8 @@
 """Which diagnosis fits a posterior: by what its engine left, so that a new engine needs no entry here."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from mtbkd.evaluation.chain_diagnostics import diagnose_chains, diagnose_stochastic_gradient
@@ -10,6 +13,12 @@ from mtbkd.prediction import Prediction
 
 # Schedules by which SVI's learning rate falls to 0 whatever its ELBO does; Pyro's own has one and no choice.
 FALLING = ("cosine", "one_cycle")
+
+# What comes nearer to the posterior than SVI's guides and Laplace's normals.
+RICHER = {
+    "guide": {"diagonal": "low_rank or full", "low_rank": "full", "full": "flow"},
+    "structure": {"diagonal": "low_rank or full", "low_rank": "full"},
+}
 
 
 def kind_of(posterior: Posterior) -> Kind:
@@ -38,6 +47,14 @@ def superchains_of(posterior: Posterior) -> int:
     return 1 if posterior.held else posterior.num_chains
 
 
+def richer(config: Mapping[str, Any]) -> str | None:
+    """The setting of an engine that would bring its approximation nearer, None where there is none."""
+    for setting, better in RICHER.items():
+        if (found := better.get(config.get(setting, ""))) is not None:
+            return f"inference.{setting}={found}"
+    return None
+
+
 def successive_energies(posterior: Posterior) -> np.ndarray | None:
     """Energies `[C, S]` of iterations that follow each other: None where there are none, or where draws were thinned,
     as kept ones are then further apart than one new momentum."""
@@ -61,7 +78,7 @@ def diagnose(posterior: Posterior, held_out: Prediction) -> Diagnostics:
         log_q = stats.get("log_q")
         weights = None if log_q is None else (posterior.log_density.double() - log_q.double()).numpy()
         if kind == "laplace":
-            return diagnose_laplace(weights, linearised=posterior.centre is not None)
+            return diagnose_laplace(weights, linearised=posterior.centre is not None, richer=richer(config))
         elbo, schedule = posterior.trace["elbo"].numpy(), config.get("schedule", "cosine")
         at_most = config.get("steps", 0)
         return diagnose_variational(
@@ -69,6 +86,7 @@ def diagnose(posterior: Posterior, held_out: Prediction) -> Diagnostics:
             weights,
             rate_fell=schedule in FALLING,
             reached_plateau=schedule != "plateau" or len(elbo) < at_most,
+            richer=richer(config),
         )
     log_density, probs = posterior.log_density.numpy(), held_out.by_chain.flatten(2).numpy()
     starts = superchains_of(posterior)

@@ -90,12 +90,16 @@ def test_a_plateau_that_was_not_reached_is_a_doubt():
 
 def test_khat_is_told_but_fails_nothing():
     settled = -loss_trace(decay=0.02)
-    near, far = diagnose_variational(settled, weights(0.4)), diagnose_variational(settled, weights(1.3))
+    near, far = (
+        diagnose_variational(settled, weights(0.4)),
+        diagnose_variational(settled, weights(1.3), richer="inference.guide=full"),
+    )
     assert near.verdict == far.verdict == "converged"
     assert far.numbers["khat"] == pytest.approx(pareto_khat(weights(1.3)[0]))
     assert f"{far.numbers['khat']:.2f}" in far.words[1]
     assert "inference=hmc" in far.words[1]
-    assert "inference.guide" in far.words[1]
+    assert far.words[1].endswith("inference.guide=full comes nearer.")
+    assert "comes nearer" not in diagnose_variational(settled, weights(1.3)).words[1]
     assert "near enough" in near.words[1]
 
 

@@ -12,7 +12,7 @@ from mtbkd.posterior import Posterior
 from mtbkd.prediction import Prediction
 from mtbkd.problem import ask, make_student, prepare
 from mtbkd.progress import Progress
-from mtbkd.summary.diagnosis import diagnose, kind_of, superchains_of
+from mtbkd.summary.diagnosis import diagnose, kind_of, richer, superchains_of
 
 # Of each engine: what it is, and some of its numbers; the words that it alone has.
 ENGINES = {
@@ -83,6 +83,19 @@ def test_a_linearised_network_is_not_what_khat_judges(tiny):
     assert "of the network itself" in diagnose(posterior, held_out).words[-1]
     itself = dataclasses.replace(posterior, centre=None)
     assert "of the network itself" not in diagnose(itself, held_out).words[-1]
+
+
+@pytest.mark.parametrize(
+    ("inference", "expected"),
+    [
+        ("svi", "inference.guide=low_rank or full"),
+        ("laplace", None),
+        ("hmc", None),
+    ],
+)
+def test_what_comes_nearer_is_a_setting_of_the_engine(tiny, inference, expected):
+    posterior, _ = tiny(inference)
+    assert richer(posterior.meta["config"]) == expected
 
 
 def test_energies_are_judged_where_draws_follow_each_other(tiny):
