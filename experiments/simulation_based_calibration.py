@@ -1,6 +1,6 @@
 """Do the engines draw from the posterior? Simulation-based calibration (Talts et al. 2018, arXiv 1804.06788).
 
-    python -m experiments.simulation_based_calibration [--sets 320] [--quick]
+    python -m experiments.simulation_based_calibration [--sets 160] [--quick]
 
     theta* ~ prior(theta)    y ~ p(y | theta*)    theta_1 .. theta_L ~ engine(. | y)
     rank = number of theta_l whose f(theta_l, y) lies below f(theta*, y),   uniform on 0..L if the engine is right
@@ -288,7 +288,7 @@ def picture(found: Mapping[str, Mapping[str, np.ndarray]]) -> "Figure":
                 panel.set_title(f"{quantity}\np = {p_value(column):.2g}", fontsize=7.5)
                 panel.set(xticks=[], yticks=[], ylim=(0, None))
                 panel.grid(visible=False)
-            axes[0].set_ylabel(case.title.replace(", ", ",\n"), color=INK, fontsize=8.5)
+            axes[0].set_ylabel(case.title.replace(", ", ",\n"), color=INK, fontsize=7.5)
         figure.supxlabel(f"rank of the true value among {DRAWS} draws", color=MUTED, fontsize=9)
     return figure
 
@@ -298,7 +298,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--sets", type=int, default=320, help="data sets a case")
+    parser.add_argument("--sets", type=int, default=160, help="data sets a case")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=PICTURE, help="the picture, as SVG")
     parser.add_argument("--quick", action="store_true", help="20 data sets: only to see that it works")
