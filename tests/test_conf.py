@@ -21,7 +21,9 @@ from mtbkd.teachers import TeachersConfig
 
 CONF = conf_folder()
 CHOICES = sorted(path.relative_to(CONF).with_suffix("").as_posix() for path in CONF.glob("*/**/*.yaml"))
-METHODS = [choice for choice in CHOICES if choice.split("/")[0] in METHOD_GROUPS]
+# A YAML with a defaults list is a named configuration of the method that the list names.
+NAMED = [choice for choice in CHOICES if "defaults" in OmegaConf.load(CONF / f"{choice}.yaml")]
+METHODS = [c for c in CHOICES if c.split("/")[0] in METHOD_GROUPS and c not in NAMED]
 
 # Teachers that are trained by a run, made small.
 SMALL = {
@@ -163,7 +165,19 @@ def test_a_methods_yaml_has_its_defaults(choice):
 
 @pytest.mark.parametrize("group", METHOD_GROUPS)
 def test_every_method_has_a_yaml(group):
-    assert registry.names(group) == sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+    assert registry.names(group) == sorted(c.split("/")[1] for c in METHODS if c.split("/")[0] == group)
+
+
+@pytest.mark.parametrize("choice", [c for c in NAMED if c.split("/")[0] in METHOD_GROUPS])
+def test_a_named_configuration_changes_settings_of_its_method(choice):
+    group, name = choice.split("/")
+    written = OmegaConf.load(CONF / f"{choice}.yaml")
+    method, own = written.pop("defaults")
+    assert (own, method in registry.names(group)) == ("_self_", True)
+    composed = plain(tiny_runs.composed(f"{group}={name}"))[group]
+    default = plain(OmegaConf.load(CONF / group / f"{method}.yaml"))
+    assert composed == default | plain(written), "and no setting that the method does not have"
+    assert composed.keys() == default.keys()
 
 
 @pytest.mark.parametrize(

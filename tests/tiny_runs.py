@@ -12,6 +12,13 @@ from mtbkd.configuration import RunConfig, resolve
 CLASSES = ("ant", "bee", "cow")
 ROWS = 60
 
+STOCHASTIC_GRADIENT = [
+    "inference.warmup=5",
+    "inference.draws=6",
+    "inference.thin=2",
+    "inference.warm_start=10",
+]
+
 # A few steps of each engine; one that is not named here runs with its defaults.
 FEW_STEPS = {
     "map": ["inference.steps=20"],
@@ -24,6 +31,10 @@ FEW_STEPS = {
         "inference.max_leapfrogs=3",
         "inference.warm_start=10",
     ],
+    "sgld": [*STOCHASTIC_GRADIENT, "inference.num_chains=2"],
+    "sghmc": [*STOCHASTIC_GRADIENT, "inference.num_chains=2"],
+    "cyclical": [*STOCHASTIC_GRADIENT, "inference.num_chains=2", "inference.cycles=2"],
+    "sgld_mtbkd": STOCHASTIC_GRADIENT,
     "laplace": ["inference.warm_start=10", "inference.draws=5"],
     "nuts": [
         "inference.num_chains=2",

@@ -6,6 +6,8 @@ from mtbkd.inference.laplace import LaplaceConfig
 from mtbkd.inference.map import MAPConfig
 from mtbkd.inference.nuts import NUTSConfig
 from mtbkd.inference.pyro_svi import PyroSVIConfig
+from mtbkd.inference.sghmc import SGHMCConfig
+from mtbkd.inference.sgld import SGLDConfig
 from mtbkd.inference.svi import SVIConfig
 
 __all__ = [
@@ -15,5 +17,7 @@ __all__ = [
     "MAPConfig",
     "NUTSConfig",
     "PyroSVIConfig",
+    "SGHMCConfig",
+    "SGLDConfig",
     "SVIConfig",
 ]

@@ -19,6 +19,8 @@ from mtbkd.inference import (
     MAPConfig,
     NUTSConfig,
     PyroSVIConfig,
+    SGHMCConfig,
+    SGLDConfig,
     SVIConfig,
 )
 from mtbkd.posterior import Posterior
@@ -27,17 +29,33 @@ NOISE, PRIOR = 0.5, 2.0
 
 
 @dataclass(frozen=True)
+class Hard:
+    """A posterior of test_hard_posteriors.py that an engine claims.
+
+    changes: of the engine's configuration; draws: effective independent draws that it gives at least; slow: a run of
+    many seconds
+    """
+
+    changes: dict[str, Any] = field(default_factory=dict)
+    draws: float = float("inf")
+    slow: bool = False
+    says: str = "posterior"
+
+
+@dataclass(frozen=True)
 class Engine:
     """An engine in a setting small enough to be run often.
 
     says: 'mode', 'mean_field' (the best normal with independent coordinates) or 'posterior'
     draws: effective independent draws that it gives at least; small: a run of seconds, for what does not need accuracy
+    hard: the harder posteriors that it claims too
     """
 
     config: Any
     says: str
     draws: float = float("inf")
     small: dict[str, Any] = field(default_factory=dict)
+    hard: dict[str, Hard] = field(default_factory=dict)
 
     @property
     def tiny(self) -> Any:
@@ -53,6 +71,8 @@ class Engine:
 
 SVI = SVIConfig(steps=2500, learning_rate=0.02, draws=4000, warm_start=0, init_scale=0.1)
 FEW = {"steps": 5, "draws": 6}
+# Many chains, as a step of a stochastic-gradient sampler goes a short way; all rows, so that there is a closed form.
+MANY: dict[str, Any] = {"num_chains": 128, "batch_size": None, "warm_start": 0}
 
 ENGINES = {
     "map": Engine(MAPConfig(steps=1500, learning_rate=0.05), "mode", small={"steps": 5}),
@@ -72,6 +92,24 @@ ENGINES = {
         "posterior",
         draws=3000,
         small={"warmup": 20, "draws": 6, "num_chains": 2},
+        hard={
+            "correlated": Hard({"warmup": 200, "draws": 300}, draws=2000),
+            "funnel": Hard({"warmup": 200, "draws": 1500}, draws=2000),
+        },
+    ),
+    "sgld": Engine(
+        SGLDConfig(
+            warmup=600, draws=100, thin=20, step_size=0.05, schedule="polynomial", decay_steps=100, **MANY
+        ),
+        "posterior",
+        draws=1000,
+        small={"warmup": 20, "draws": 6, "thin": 2, "num_chains": 2, "schedule": "constant"},
+    ),
+    "sghmc": Engine(
+        SGHMCConfig(warmup=500, draws=100, thin=15, step_size=0.01, friction=0.3, **MANY),
+        "posterior",
+        draws=1000,
+        small={"warmup": 20, "draws": 6, "thin": 2, "num_chains": 2},
     ),
     "laplace": Engine(
         LaplaceConfig(warm_start_rate=0.05, draws=4000), "posterior", draws=4000, small={"draws": 6}
@@ -87,6 +125,10 @@ ENGINES = {
         "posterior",
         draws=120,
         small={"warmup": 5, "draws": 6},
+        hard={
+            "correlated": Hard({"warmup": 200, "draws": 300, "max_tree_depth": 8}, draws=150, slow=True),
+            "funnel": Hard({"warmup": 300, "draws": 800, "max_tree_depth": 8}, draws=100, slow=True),
+        },
     ),
     "pyro_svi": Engine(
         PyroSVIConfig(steps=1200, learning_rate=0.03, draws=4000, warm_start=0, init_scale=0.1),
@@ -135,7 +177,7 @@ def coefficients(posterior: Posterior) -> Tensor:
     return torch.cat([values["slope"], values["bias"][..., None]], -1).double()
 
 
-def check_normal(draws: Tensor, mean: Tensor, precision: Tensor, engine: Engine) -> None:
+def check_normal(draws: Tensor, mean: Tensor, precision: Tensor, engine: Engine | Hard) -> None:
     """Draws `[C, S, D]` against N(mean, precision^-1), as far as this engine claims it.
 
     Draws are whitened: if right, they have mean 0 and covariance the unit matrix, with Monte Carlo standard errors
