@@ -59,7 +59,7 @@ def energy_spread(energy: np.ndarray) -> "Figure":
     """Energies about their chain's mean, and their changes from one iteration to the next, as densities.
 
     energy: `[C, S]` nats, S >= 2
-    Source: Betancourt 2016, fig. 4 in spirit
+    Source: Betancourt 2016
     """
     figure = panel(2.6)
     axes = figure.subplots()
