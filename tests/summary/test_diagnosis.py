@@ -26,6 +26,8 @@ ENGINES = {
         {"num_chains": 2, "num_draws": 6, "superchains": 2, "divergences": 0},
         "effective draws",
     ),
+    "sgld": ("stochastic gradient", {"superchains": 2}, "bias"),
+    "sghmc": ("stochastic gradient", {"superchains": 2}, "bias"),
     "nuts": ("exact", {"num_chains": 2, "num_draws": 4, "superchains": 2}, "effective draws"),
 }
 
