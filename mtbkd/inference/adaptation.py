@@ -46,6 +46,11 @@ class DualAveraging:
         return DualAveraging(self.initial, self.target, count, error, log_step, log_average)
 
 
+def harmonic_mean(accept: Tensor) -> float:
+    """Over chains, floored so that a rejected chain counts but does not stop everything."""
+    return float(1.0 / (1.0 / accept.clamp(min=1e-3)).mean())
+
+
 @dataclass(frozen=True)
 class Moments:
     """Running mean and squared deviations of each chain by Welford: `mean`, `squares` `[C, D]`."""

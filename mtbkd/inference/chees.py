@@ -44,14 +44,16 @@ class Trajectory:
         return math.exp(self.log_average)
 
     def update(self, gradient: float, longest: float) -> "Trajectory":
-        """After an iteration with this gradient of the criterion in log T; T stays below `longest`."""
+        """After an iteration with this gradient of the criterion in log T; T does not rise above `longest`. It is not
+        pulled down to it either: a step that is small for a moment would undo what takes a hundred iterations."""
         if not math.isfinite(gradient):
             return self
         count = self.count + 1
         square = DECAY * self.square + (1 - DECAY) * gradient**2
         size = math.sqrt(square / (1 - DECAY**count))
         log_length = self.log_length + (RATE * gradient / size if size > 0 else 0.0)
-        log_length = max(math.log(SHORTEST), min(math.log(max(longest, SHORTEST)), log_length))
+        log_length = min(log_length, max(math.log(longest), self.log_length))
+        log_length = max(log_length, math.log(SHORTEST))
         weight = count**-0.5
         log_average = weight * log_length + (1 - weight) * self.log_average
         return Trajectory(log_length, log_average, square, count)

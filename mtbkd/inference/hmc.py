@@ -17,8 +17,8 @@ from torch import Tensor
 
 from mtbkd.density import Density
 from mtbkd.errors import InputError, require_at_least, require_choice, require_positive
-from mtbkd.inference import chees
-from mtbkd.inference.adaptation import DualAveraging, Moments, Windows, fisher_scale, halton, mass_windows
+from mtbkd.inference import adaptation, chees
+from mtbkd.inference.adaptation import DualAveraging, Moments, Windows, fisher_scale, mass_windows
 from mtbkd.inference.checkpoints import Checkpoints
 from mtbkd.inference.chees import Trajectory
 from mtbkd.inference.engine import Draws, check_start
@@ -116,7 +116,8 @@ def update(
     generator: torch.Generator,
 ) -> Transition:
     """One trajectory of every chain; `scale [D]` is the posterior's standard deviation (mass = 1 / scale^2)."""
-    velocity = draw_normal(state.theta, generator)
+    like = state.theta
+    velocity = torch.randn(like.shape, generator=generator, dtype=like.dtype).to(like.device)
     kinetic = 0.5 * velocity.double().square().sum(-1)
     energy = kinetic - state.value.double()
     end, velocity = leapfrog(state, velocity, density, step_size * scale, leapfrogs)
@@ -130,7 +131,9 @@ def update(
         torch.where(take, end.value, state.value),
         torch.where(take[:, None], end.grad, state.grad),
     )
-    return Transition(moved, accept, torch.where(take, proposed, energy), error > 1000, leapfrogs, end.theta, velocity)
+    return Transition(
+        moved, accept, torch.where(take, proposed, energy), error > 1000, leapfrogs, end.theta, velocity
+    )
 
 
 def leapfrog(
@@ -147,15 +150,10 @@ def leapfrog(
     return HMCState(theta, value, grad), velocity
 
 
-def draw_normal(like: Tensor, generator: torch.Generator) -> Tensor:
-    """Standard normals of the shape, dtype and device of `like`, from the run's generator."""
-    return torch.randn(like.shape, generator=generator, dtype=like.dtype).to(like.device)
-
-
 def leapfrogs_of(config: HMCConfig, length: float, step_size: float, iteration: int) -> int:
     """Steps of this iteration's trajectory, jittered between 0.2 and 1.8 of its mean length."""
-    jittered = length * (0.2 + 1.6 * halton(iteration))
-    return max(1, min(config.max_leapfrogs, math.ceil(jittered / step_size)))
+    jittered = length * (0.2 + 1.6 * adaptation.halton(iteration))
+    return max(1, min(config.max_leapfrogs, round(jittered / step_size)))
 
 
 def find_step_size(state: HMCState, density: Density, scale: Tensor, generator: torch.Generator) -> float:
@@ -189,8 +187,8 @@ class HMCRun:
     forces: Moments
     centre: Moments
     diverged: Tensor
-    iteration: int
-    spent: int
+    iteration: int = 0
+    spent: int = 0
 
 
 def begin(density: Density, config: HMCConfig, theta: Tensor, generator: torch.Generator) -> HMCRun:
@@ -208,8 +206,6 @@ def begin(density: Density, config: HMCConfig, theta: Tensor, generator: torch.G
         none,
         none,
         torch.zeros(len(theta), dtype=torch.bool, device=theta.device),
-        0,
-        0,
     )
 
 
@@ -223,7 +219,7 @@ def warm_up(
     run = replace(
         run,
         state=moved.state,
-        averaging=run.averaging.update(harmonic_mean(moved.accept)),
+        averaging=run.averaging.update(adaptation.harmonic_mean(moved.accept)),
         iteration=run.iteration + 1,
         spent=run.spent + leapfrogs,
     )
@@ -252,9 +248,7 @@ def renew_mass(run: HMCRun, density: Density, config: HMCConfig, generator: torc
     scale = fisher_scale(run.draws, run.forces, run.scale)
     none = Moments.start(run.state.theta)
     averaging = DualAveraging(find_step_size(run.state, density, scale, generator), config.accept)
-    return replace(
-        run, scale=scale, averaging=averaging, draws=none, forces=none, centre=run.centre.forget()
-    )
+    return replace(run, scale=scale, averaging=averaging, draws=none, forces=none, centre=run.centre.forget())
 
 
 def iterate(
@@ -352,8 +346,3 @@ def collect(
         "leapfrogs_median": float(stats["leapfrogs"].median()),
     }
     return Draws(kept["theta"], kept["log_density"], stats, info=info)
-
-
-def harmonic_mean(accept: Tensor) -> float:
-    """Over chains, floored so that a rejected chain counts but does not stop everything."""
-    return float(1.0 / (1.0 / accept.clamp(min=1e-3)).mean())

@@ -6,7 +6,14 @@ from itertools import pairwise
 import pytest
 import torch
 
-from mtbkd.inference.adaptation import DualAveraging, Moments, fisher_scale, halton, mass_windows
+from mtbkd.inference.adaptation import (
+    DualAveraging,
+    Moments,
+    fisher_scale,
+    halton,
+    harmonic_mean,
+    mass_windows,
+)
 
 
 def moments(rows: torch.Tensor) -> Moments:
@@ -58,6 +65,15 @@ def test_moments_are_torchs():
     torch.testing.assert_close(found.variance(), rows.var(0).mean(0))
 
 
+def test_forgetting_keeps_mean_and_variance_and_lets_later_draws_weigh_more():
+    old = moments(torch.tensor([[[0.0]], [[2.0]], [[0.0]], [[2.0]]]))
+    half = old.forget()
+    assert (half.count, half.mean.item(), half.squares.item()) == (2, 1.0, 2.0)
+    # as of 0, 2 and then 4: mean 2, where the four and 4 have 1.6
+    assert half.update(torch.tensor([[4.0]])).mean.item() == pytest.approx(2.0)
+    assert Moments.start(torch.zeros(1, 1)).forget().count == 0
+
+
 def test_dual_averaging_by_hand():
     first = DualAveraging(0.1, 0.8).update(0.5)
     # error (.8 - .5) / 11; log step = log .1 - sqrt(1) / .2 * error; the first average is the step itself
@@ -70,6 +86,12 @@ def test_dual_averaging_by_hand():
     weight = 2**-0.75
     expected = weight * math.log(second.step) + (1 - weight) * math.log(first.step)
     assert second.average == pytest.approx(math.exp(expected))
+
+
+def test_a_stuck_chain_is_heard():
+    assert harmonic_mean(torch.tensor([0.5, 0.5])) == pytest.approx(0.5)
+    assert harmonic_mean(torch.tensor([1.0, 0.25])) == pytest.approx(0.4)
+    assert harmonic_mean(torch.tensor([1.0, 1.0, 1.0, 0.0])) == pytest.approx(4 / 1003)
 
 
 def test_before_any_update_the_step_is_the_first():

@@ -15,6 +15,7 @@ from mtbkd.inference import hmc
 from mtbkd.inference.checkpoints import Checkpoints
 from mtbkd.inference.engine import Draws
 from mtbkd.inference.hmc import HMCConfig, HMCState
+from mtbkd.inference.map import warm_start
 from mtbkd.progress import Progress
 
 
@@ -47,9 +48,7 @@ def starts(density: Density, chains: int = 64) -> tuple[HMCState, torch.Tensor]:
     return hmc.init(density, theta), torch.randn(theta.shape, generator=generator(2), dtype=torch.float64)
 
 
-def sampled(
-    density: Density, config: HMCConfig, start: torch.Tensor, generator: torch.Generator
-) -> Draws:
+def sampled(density: Density, config: HMCConfig, start: torch.Tensor, generator: torch.Generator) -> Draws:
     return hmc.sample(density, config, start, generator, Progress(), Checkpoints(generator))
 
 
@@ -180,16 +179,11 @@ def test_adaptation_reaches_its_acceptance_in_fifty_dimensions():
         assert not draws.stats["diverging"].any()
 
 
-def test_a_stuck_chain_is_heard():
-    assert hmc.harmonic_mean(torch.tensor([0.5, 0.5])) == pytest.approx(0.5)
-    assert hmc.harmonic_mean(torch.tensor([1.0, 0.25])) == pytest.approx(0.4)
-    assert hmc.harmonic_mean(torch.tensor([1.0, 1.0, 1.0, 0.0])) == pytest.approx(4 / 1003)
-
-
 def test_trajectories_are_jittered_and_bounded():
     config = HMCConfig(max_leapfrogs=12)
     lengths = [hmc.leapfrogs_of(config, 1.0, 0.101, i) for i in range(1, 9)]
-    # Halton 1/4, 3/4, 1/8, 5/8, 3/8, 7/8, 1/16, 9/16 -> (.2 + 1.6 h) / .101 steps, rounded up, 12 at most
+    # Halton 1/4, 3/4, 1/8, 5/8, 3/8, 7/8, 1/16, 9/16 -> (.2 + 1.6 h) / .101 = 5.9, 13.9, 4.0, 11.9, 7.9, 15.8, 3.0,
+    # 10.9 steps, rounded, 12 at most: rounded up they would be longer than asked, by half a step each.
     assert lengths == [6, 12, 4, 12, 8, 12, 3, 11]
     assert hmc.leapfrogs_of(config, 1.0, 10.0, 0) == 1
 
@@ -275,3 +269,22 @@ def test_what_a_run_reports():
     assert all(v.shape == (2, 5) for v in posterior.stats.values())
     assert posterior.info["step_size"] > 0
     assert posterior.info["leapfrogs_median"] == posterior.stats["leapfrogs"].median()
+
+
+def test_mini_batches_are_refused_with_the_reason():
+    with pytest.raises(InputError, match=r"batch_size is 128; HMC's energy .* all rows .* chunks"):
+        HMCConfig(batch_size=128)
+
+
+def test_the_warm_start_has_batches_of_its_own():
+    assert warm_start(HMCConfig()).batch_size == 256
+    assert warm_start(HMCConfig(warm_start_batch_size=None)).batch_size is None
+
+
+def test_energy_keeps_the_digits_of_a_large_one():
+    """Its changes are what E-BFMI is made of; float32 has steps of 2 at 2e7."""
+    state, _ = starts(quartic(), chains=3)
+    draws = collected(quartic(), HMCConfig(num_chains=3, draws=5, dtype="float64"), state, 0.3, 15)
+    assert draws.stats["energy"].dtype == torch.float64
+    # Of a state, energy is kinetic less log-density: above what the state itself has, by chi-square's half.
+    assert (draws.stats["energy"] > -draws.log_density).all()
