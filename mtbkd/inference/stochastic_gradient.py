@@ -56,7 +56,7 @@ class StochasticGradientSettings:
     decay: float = 0.55
     decay_steps: int = 1000
     cycles: int = 4
-    explore: float = 0.5
+    explore: float = 0.25
     precondition: str = "rmsprop"
     batch_size: int | None = 256
     posterior_temperature: float = 1.0
