@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/installed
 
-.PHONY: demo test test-slow lint install clean
+.PHONY: demo test test-slow bench lint install clean
 
 install: $(STAMP)
 
@@ -28,6 +28,15 @@ test: lint
 
 test-slow: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q -m slow
+
+# Ours and the peers on the same posterior, turn by turn: the README's table. All: make bench; one of them again, or on a
+# GPU: make bench BENCH="--only hmc --device cuda".
+.venv/peers: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[bench]"
+	touch $@
+
+bench: .venv/peers
+	$(BIN)/python -m experiments.benchmarks $(BENCH)
 
 clean:
 	rm -rf .venv dist build
