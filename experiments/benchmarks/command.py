@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import platform
 import sys
 import time
@@ -15,6 +14,7 @@ import torch
 from experiments.benchmarks.result import Result, markdown
 from mtbkd.errors import InputError
 from mtbkd.fitting import pick_device
+from mtbkd.threads import available_cores
 
 PACKAGES = ("torch", "pyro-ppl", "numpyro", "jax", "blackjax", "posteriors", "mtbkd")
 
@@ -79,7 +79,7 @@ def options_of(words: argparse.Namespace) -> Options:
 
 def machine(device: str) -> dict[str, object]:
     """What the figures depend on besides the code."""
-    found = {"device": device, "cores": len(os.sched_getaffinity(0)), "processor": platform.machine()}
+    found = {"device": device, "cores": available_cores(), "processor": platform.machine()}
     if torch.device(device).type == "cuda":
         found["gpu"] = torch.cuda.get_device_name(torch.device(device))
     versions = {}

@@ -28,6 +28,7 @@ from experiments.benchmarks.peers import missing
 from experiments.benchmarks.problem import given_or_digits, made_up
 from experiments.benchmarks.result import Result, Row
 from experiments.benchmarks.turns import Ratio
+from mtbkd.threads import available_cores
 
 OURS, PYRO = "ours", "pyro"
 
@@ -162,7 +163,7 @@ class Turns:
         size = self.size
         pyro = name == PYRO
         chains = size.pyro_chains if pyro else size.chains
-        processes = min(chains, len(os.sched_getaffinity(0))) if pyro else 1
+        processes = min(chains, available_cores()) if pyro else 1
         firsts = [round(i * chains / processes) for i in range(processes + 1)]
         outs = [self.folder / f"{name}-{chains}-{seed}-{i}.npz" for i in range(processes)]
         running = [

@@ -1,10 +1,14 @@
 """Which peers are here; the others are left out of the table with a plain word."""
 
 import importlib.util
+import os
 import warnings
 from types import ModuleType
 
 import torch
+
+# JAX would take three quarters of a GPU's memory at once, which torch needs in the same process.
+os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 
 EXTRA = "not installed; pip install -c constraints.txt -e '.[bench]'"
 
