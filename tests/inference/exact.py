@@ -127,7 +127,7 @@ ENGINES = {
         small={"warmup": 5, "draws": 6},
         hard={
             "correlated": Hard({"warmup": 200, "draws": 300, "max_tree_depth": 8}, draws=150, slow=True),
-            "funnel": Hard({"warmup": 300, "draws": 800, "max_tree_depth": 8}, draws=100, slow=True),
+            "funnel": Hard({"warmup": 150, "draws": 300, "max_tree_depth": 6}, draws=60, slow=True),
         },
     ),
     "pyro_svi": Engine(
