@@ -80,9 +80,7 @@ def fit(
             "layers that are not Bayesian are held at their MAP; set warm_start above 0, or give start"
         )
     if partly:
-        values = density.unflatten(theta[0])
-        density = density.restrict(cast(Student, model).bayesian, values)
-        theta = density.flatten(values).expand(config.num_chains, -1)
+        density, theta = held_at(density, cast(Student, model).bayesian, theta[0], config.num_chains)
     density = record.plan("engine", density, config, compiled)
     with record.threads("engine"):
         draws: Draws = engine.sample(density, config, theta, generator, shown, sampling)
@@ -119,6 +117,13 @@ def values_of(start: Posterior, density: Density, config: EngineConfig) -> Tenso
             f"start has {len(theta)} chains, the engine {config.num_chains}; give as many, or one"
         )
     return theta
+
+
+def held_at(density: Density, bayesian: list[str], theta: Tensor, num_chains: int) -> tuple[Density, Tensor]:
+    """The density of some sites, the others held where the flat vector `[D]` has them; and as many starts there."""
+    values = density.unflatten(theta)
+    density = density.restrict(bayesian, values)
+    return density, density.flatten(values).expand(num_chains, -1)
 
 
 def first_values(
