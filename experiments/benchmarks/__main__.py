@@ -28,12 +28,12 @@ Results = dict[str, dict[str, Any]]
 
 
 def run_one(name: str, options: Options) -> dict[str, Any]:
-    """One benchmark's JSON; raises `RuntimeError` with its last words where it failed."""
+    """One benchmark's JSON; what it says on the way is shown. Raises `RuntimeError` where it failed."""
     command = [sys.executable, "-m", f"experiments.benchmarks.{name}", "--json", *options.arguments()]
     print(f"{name} ...", file=sys.stderr, flush=True)
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
     if done.returncode:
-        raise RuntimeError(f"{name} failed:\n{done.stderr[-3000:]}")
+        raise RuntimeError(f"{name} failed (exit code {done.returncode})")
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     print(f"{name}: {found['seconds']:.0f} s", file=sys.stderr, flush=True)
     return found
