@@ -38,7 +38,7 @@ class SVIConfig:
     guide: str = "diagonal"
     rank: int = 10
     steps: int = 4000
-    learning_rate: float = 0.02
+    learning_rate: float = 0.01
     schedule: str = "cosine"
     tolerance: float = 0.02
     batch_size: int | None = 256
