@@ -27,7 +27,7 @@ def benchmark(options: Options) -> Result:
     command = [sys.executable, "-m", "experiments.benchmarks.memory_run", *words]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        raise RuntimeError(done.stderr[-3000:])
+        raise RuntimeError(f"exit code {done.returncode}: {done.stderr[-3000:]}")
     found = json.loads(done.stdout.splitlines()[-1])
     measure = (
         f"peak memory, {size['chains']} chains, CNN of {found['weights']:,} weights, N = {size['rows']:,}"
