@@ -166,11 +166,11 @@ REFUSED = {
     ),
     "an unknown method": (
         lambda: fitted(engine="svy"),
-        ["inference", "'svy'", "did you mean 'svi'? valid: hmc, map"],
+        ["inference", "'svy'", "did you mean 'svi'? valid: ensemble, hmc"],
     ),
     "an unknown value": (
         lambda: SVIConfig(guide="diagnal"),
-        ["inference.guide", "'diagnal'", "did you mean 'diagonal'? valid: diagonal, low_rank"],
+        ["inference.guide", "'diagnal'", "did you mean 'diagonal'? valid: diagonal, flow"],
     ),
     "an unknown value of the prior": (
         lambda: mixture(normalize="densty"),

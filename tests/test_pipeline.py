@@ -101,7 +101,7 @@ def test_metrics_have_one_shape(finished):
     assert metrics["timing"]["resumed_from_step"] is None
     assert metrics["timing"].keys() >= {"teachers_s", "kd_student_s", "label_only_student_s", "student_s"}
     assert metrics["versions"].keys() >= {"python", "mtbkd", "torch", "pyro-ppl", "numpy"}
-    assert metrics["diagnostics"].keys() == {"verdict", "words", "numbers"}
+    assert metrics["diagnostics"].keys() == {"verdict", "words", "numbers", "kind"}
 
 
 def test_the_teachers_scores_are_those_of_their_files(finished):
