@@ -89,3 +89,13 @@ def check_start(start: Tensor | None, density: Density, num_chains: int) -> None
         raise InputError(f"start has shape {tuple(start.shape)}; {expected} (chains, dimensions) is needed")
     if not bool(torch.isfinite(start).all()):
         raise InputError("start has values that are not finite; give another one, or leave it out")
+
+
+def where_to_begin(
+    start: Tensor | None, density: Density, num_chains: int, generator: torch.Generator
+) -> Tensor:
+    """The start `[C, D]` on the density's device, or small normals where none is given; raises as `check_start`."""
+    check_start(start, density, num_chains)
+    if start is None:
+        start = 0.1 * torch.randn(num_chains, density.dim, generator=generator)
+    return start.detach().to(density.device, density.dtype)

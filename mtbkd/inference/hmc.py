@@ -21,7 +21,7 @@ from mtbkd.inference import adaptation, chees
 from mtbkd.inference.adaptation import DualAveraging, Moments, Windows, fisher_scale, mass_windows
 from mtbkd.inference.checkpoints import Checkpoints
 from mtbkd.inference.chees import Trajectory
-from mtbkd.inference.engine import Draws, check_start
+from mtbkd.inference.engine import Draws, where_to_begin
 from mtbkd.progress import Progress
 
 FIRST_LENGTH = 1.5  # standard deviations; pi / 2 is best for a normal whose mass is right
@@ -271,12 +271,10 @@ def sample(
     checkpoints: Checkpoints,
 ) -> Draws:
     """Adapt, then draw: `theta [C, S, D]` with acceptance, energy, divergences and leapfrogs a draw."""
-    check_start(start, density, config.num_chains)
     run = checkpoints.restore(HMCRun, density.device)
     if run is None:
-        if start is None:
-            start = 0.1 * torch.randn(config.num_chains, density.dim, generator=generator)
-        run = begin(density, config, start.to(density.device, density.dtype), generator)
+        theta = where_to_begin(start, density, config.num_chains, generator)
+        run = begin(density, config, theta, generator)
     kept = kept_arrays(density, config, checkpoints)
     run = adapt(density, config, run, generator, progress, checkpoints)
     return collect(density, config, run, kept, generator, progress, checkpoints)

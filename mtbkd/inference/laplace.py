@@ -25,7 +25,7 @@ from mtbkd.density import Batch, Density
 from mtbkd.errors import InputError, require_at_least, require_choice, require_positive
 from mtbkd.inference import curvature
 from mtbkd.inference.checkpoints import Checkpoints
-from mtbkd.inference.engine import Draws, check_start, log_density_of
+from mtbkd.inference.engine import Draws, log_density_of, where_to_begin
 from mtbkd.inference.precision import (
     DiagonalPrecision,
     FullPrecision,
@@ -256,10 +256,7 @@ def sample(
     checkpoints: Checkpoints,
 ) -> Draws:
     """Draw from the normal at each of `start [C, D]`, the tops: `theta [C, S, D]`, with `log_q` of the draws."""
-    check_start(start, density, config.num_chains)
-    if start is None:
-        start = 0.1 * torch.randn(config.num_chains, density.dim, generator=generator)
-    centre = start.detach().to(density.device, density.dtype)
+    centre = where_to_begin(start, density, config.num_chains, generator)
     work = plan(density, config)
     state = checkpoints.restore(LaplaceState, density.device) or init(density, config, work, generator)
     shape = (config.num_chains, config.draws)

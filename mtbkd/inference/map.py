@@ -16,7 +16,7 @@ from mtbkd.errors import require_choice, require_positive
 from mtbkd.inference import adam
 from mtbkd.inference.adam import AdamState
 from mtbkd.inference.checkpoints import Checkpoints
-from mtbkd.inference.engine import Draws, EngineConfig, check_finite_step, check_start, log_density_of
+from mtbkd.inference.engine import Draws, EngineConfig, check_finite_step, log_density_of, where_to_begin
 from mtbkd.inference.rows import Shuffle, take
 from mtbkd.progress import Progress
 
@@ -109,12 +109,9 @@ def sample(
     checkpoints: Checkpoints,
 ) -> Draws:
     """Climb from `start [C, D]`; the draws are the tops, one a chain."""
-    check_start(start, density, config.num_starts)
     state = checkpoints.restore(MAPState, density.device)
     if state is None:
-        if start is None:
-            start = 0.1 * torch.randn(config.num_starts, density.dim, generator=generator)
-        state = init(start.detach().to(density.device, density.dtype))
+        state = init(where_to_begin(start, density, config.num_starts, generator))
     losses = checkpoints.array("loss", (config.steps,), density.dtype)
     with progress.stage("MAP", config.steps, done=state.step) as advance:
         for step in range(state.step, config.steps):

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from mtbkd.density import Density
 from mtbkd.inference.checkpoints import Checkpoints
-from mtbkd.inference.engine import Draws, check_start
+from mtbkd.inference.engine import Draws, where_to_begin
 from mtbkd.inference.rows import Shuffle, take
 from mtbkd.inference.stochastic_gradient import (
     Preconditioner,
@@ -80,12 +80,9 @@ def sample(
     checkpoints: Checkpoints,
 ) -> Draws:
     """Walk from `start [C, D]`: `theta [C, S, D]`."""
-    check_start(start, density, config.num_chains)
     state = checkpoints.restore(SGLDState, density.device)
     if state is None:
-        if start is None:
-            start = 0.1 * torch.randn(config.num_chains, density.dim, generator=generator)
-        state = init(start.detach().to(density.device, density.dtype), config)
+        state = init(where_to_begin(start, density, config.num_chains, generator), config)
 
     def step(state: SGLDState, eps: float, temperature: float) -> tuple[SGLDState, Tensor]:
         return update(state, density, config, eps, temperature, generator)

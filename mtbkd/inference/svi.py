@@ -20,7 +20,7 @@ from mtbkd.errors import require_at_least, require_choice, require_positive
 from mtbkd.inference import adam
 from mtbkd.inference.adam import AdamState
 from mtbkd.inference.checkpoints import Checkpoints
-from mtbkd.inference.engine import Draws, check_finite_step, check_start, log_density_of
+from mtbkd.inference.engine import Draws, check_finite_step, log_density_of, where_to_begin
 from mtbkd.inference.guides import GUIDES, Guide, GuideGraphs, make_guide, trace_guide
 from mtbkd.inference.map import SCHEDULES, rate
 from mtbkd.inference.plateau import Plateau, look
@@ -123,14 +123,11 @@ def sample(
     checkpoints: Checkpoints,
 ) -> Draws:
     """Fit the guide from `start [1, D]` and draw from it: `theta [1, S, D]`, and its log density there, `log_q`."""
-    check_start(start, density, 1)
     like = torch.empty(density.dim, dtype=density.dtype, device=density.device)
     guide = make_guide(config.guide, like, config.rank)
     state = checkpoints.restore(SVIState, density.device)
     if state is None:
-        if start is None:
-            start = 0.1 * torch.randn(1, density.dim, generator=generator)
-        first = start[0].detach().to(density.device, density.dtype)
+        (first,) = where_to_begin(start, density, 1, generator)
         state = init(guide.begin(first, config.init_scale, generator), config)
     elbos = checkpoints.array("elbo", (config.steps,), density.dtype)
     theta = checkpoints.array("theta", (1, config.draws, density.dim), density.dtype)
