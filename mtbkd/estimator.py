@@ -131,8 +131,9 @@ class MTBKDClassifier(ClassifierMixin, BaseEstimator):
         self.bank_ = self.weights_ = self.prior_ = None
         if opinions:
             self.bank_ = TeacherBank.from_predictions(opinions, rows_hash=hash_inputs(x))
-            self.weights_ = weigh(weighting, self.bank_, codes)
-            self.prior_ = registry.find("prior", self.prior).build(prior, self.bank_, self.weights_)
+            heard = weigh(weighting, self.bank_, codes)
+            self.weights_ = heard.teachers
+            self.prior_ = registry.find("prior", self.prior).build(prior, self.bank_, heard)
             student = self._student(x, self.prior_)
         self.posterior_ = fitting.fit(
             student, data, inference, seed=seed, device=self.device, progress=bool(self.verbose)

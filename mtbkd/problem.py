@@ -4,9 +4,8 @@
 """
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
-
-from torch import Tensor
 
 from mtbkd import registry
 from mtbkd.configuration import RunConfig
@@ -16,13 +15,15 @@ from mtbkd.fitting import pick_device
 from mtbkd.inference.engine import gives_points
 from mtbkd.priors.prior import TeacherPrior
 from mtbkd.progress import Progress
+from mtbkd.rules import HeldOut, Offer, StudentFunction
+from mtbkd.students.as_function import as_function
 from mtbkd.students.skeleton import check_output
 from mtbkd.students.student import Student
 from mtbkd.students.weight_prior import NormalWeights
 from mtbkd.teachers import BankCache, Teacher, TeacherBank, ask_all, build_teachers
 from mtbkd.teachers.fingerprint import fingerprint
-from mtbkd.temperature import temperatures
-from mtbkd.weighting import weigh
+from mtbkd.temperature import temper
+from mtbkd.weighting import Weights, weigh
 
 log = logging.getLogger("mtbkd")
 
@@ -51,13 +52,12 @@ class Problem:
     """All that a student is fitted to and judged by.
 
     banks: by split, of the splits that every teacher covers; missing: why the others have none
-    weights: `[N, M]`
     """
 
     data: DistillationData
     banks: dict[str, TeacherBank]
     missing: dict[str, str]
-    weights: Tensor
+    weights: Weights
     prior: TeacherPrior
 
 
@@ -84,11 +84,27 @@ def ask(config: RunConfig, ingredients: Ingredients, progress: Progress) -> Prob
     banks, missing = ask_all(ingredients.teachers, data.splits, ingredients.cache, progress)
     for reason in missing.values():
         log.info(reason)
-    tau = temperatures(config.temperature, banks["pool"], banks.get("validation"), data.validation.y)
-    banks = {split: bank.tempered(tau) for split, bank in banks.items()}
-    weights = weigh(config.weighting, banks["pool"], data.pool.y)
+    offer = offer_of(config, data, banks, progress)
+    banks = temper(config.temperature, banks, data.pool.y, offer)
+    offer = offer_of(config, data, banks, progress)
+    weights = weigh(config.weighting, banks["pool"], data.pool.y, offer)
     prior = registry.find("prior", config.methods["prior"]).build(config.prior, banks["pool"], weights)
     return Problem(data, banks, missing, weights, prior)
+
+
+def offer_of(
+    config: RunConfig, data: DistillationData, banks: Mapping[str, TeacherBank], progress: Progress
+) -> Offer:
+    """What a temperature or a weighting can be given in a run: validation rows, and the student as a function."""
+    held_out = banks.get("validation")
+    seed = config.settings.seed
+
+    def student() -> StudentFunction:
+        influence = config.prior.strength * config.prior.concentration
+        return as_function(make_student(config, data), data, influence, config.prior.temperature, seed)
+
+    rows = None if held_out is None else HeldOut(held_out, data.validation.y)
+    return Offer(rows, student, seed, progress)
 
 
 def make_student(config: RunConfig, data: DistillationData, prior: TeacherPrior | None = None) -> Student:

@@ -5,8 +5,8 @@ A method module holds one frozen dataclass named `*Config` and the function its 
     group       package               function
     data        mtbkd.data            load(config, seed) -> DistillationData
     teacher     mtbkd.teachers        build(name, config, data, seed) -> Teacher     (by `kind`)
-    temperature mtbkd.temperature     <name>(bank, held_out=None, labels=None, ...) -> [M]
-    weighting   mtbkd.weighting       <name>(bank, labels=None, ...) -> [N, M]
+    temperature mtbkd.temperature     <name>(bank, labels=None, ...) -> [M] or [M, N]     (see mtbkd/rules.py)
+    weighting   mtbkd.weighting       <name>(bank, labels=None, ...) -> [N, M] or Weights (see mtbkd/rules.py)
     prior       mtbkd.priors          build(config, bank, weights) -> Prior
     student     mtbkd.students        build(config, input_shape, num_classes) -> nn.Module
     inference   mtbkd.inference       sample(...) (see mtbkd/inference/engine.py)

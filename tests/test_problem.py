@@ -73,4 +73,4 @@ def test_temperature_is_applied_before_the_weights(tmp_path):
     )
     p = problem.banks["pool"].mean_probs()
     entropy = -(p * p.log()).sum(-1).T
-    torch.testing.assert_close(problem.weights.float(), 1 - entropy / entropy.sum(-1, keepdim=True))
+    torch.testing.assert_close(problem.weights.teachers.float(), 1 - entropy / entropy.sum(-1, keepdim=True))

@@ -18,6 +18,7 @@ from torch import Tensor
 from mtbkd.errors import require_at_least, require_choice, require_positive
 from mtbkd.priors.prior import TeacherPrior, teacher_precision
 from mtbkd.teachers.bank import TeacherBank
+from mtbkd.weighting.weights import Weights
 
 NORMALIZE = ("density", "peak", "none")
 PRECISION = ("moments", "fixed")
@@ -56,7 +57,7 @@ class DirichletMixture(TeacherPrior):
     def __init__(
         self,
         bank: TeacherBank,
-        weights: Tensor,
+        weights: Tensor | Weights,
         concentration: float = 5.0,
         temperature: float = 1.0,
         normalize: str = "density",
@@ -70,26 +71,30 @@ class DirichletMixture(TeacherPrior):
         s = teacher_precision(bank, concentration, precision, min_precision, max_precision, temperature)
         probs = bank.mean_probs(temperature).transpose(0, 1).double()  # [N, M, K]
         counts = s[..., None] * probs
-        offset = weights.double().log() + log_normalizer(counts, normalize)  # [N, M]
+        offset = self.weights.double().log() + log_normalizer(counts, normalize)  # [N, M]
         self.precision = s.float()
-        self.log_constant = offset.max(-1).values
-        self.tensors = {
-            "offset": (offset - self.log_constant[:, None]).float(),
-            "counts": counts.float(),
-        }
+        largest = offset.max(-1).values
+        self.tensors = {"offset": (offset - largest[:, None]).float(), "counts": counts.float()}
+        self.log_constant = largest
+        if self.scale is not None:
+            self.tensors["scale"] = self.scale.float()
+            self.log_constant = largest * self.scale
 
     def components(self, log_q: Tensor, offset: Tensor, counts: Tensor) -> Tensor:
         """Log of each weighted component, `[..., n, M]`."""
         return offset + (counts @ log_q[..., None]).squeeze(-1)
 
     def score(self, log_q: Tensor, *tensors: Tensor) -> Tensor:
-        """`log sum_m exp(components)`, `[..., n, K]` -> `[..., n]`."""
-        return torch.logsumexp(self.components(log_q, *tensors), -1)
+        """`scale * log sum_m exp(components)`, `[..., n, K]` -> `[..., n]`."""
+        offset, counts, *scale = tensors
+        total = torch.logsumexp(self.components(log_q, offset, counts), -1)
+        return scale[0] * total if scale else total
 
     def responsibilities(self, logits: Tensor, rows: Tensor) -> Tensor:
         """`r_m = softmax_m(log w_m - log B(1 + s_m p_m) + s_m p_m . log q)`: r, not w, weights the teachers in the
         gradient. `[..., n, K]` -> `[..., n, M]`."""
-        return torch.softmax(self.components(self.log_q(logits), *self.at(rows)), -1)
+        offset, counts, *_ = self.at(rows)
+        return torch.softmax(self.components(self.log_q(logits), offset, counts), -1)
 
 
 def log_normalizer(counts: Tensor, normalize: str) -> Tensor:
@@ -106,7 +111,7 @@ def log_normalizer(counts: Tensor, normalize: str) -> Tensor:
     return torch.zeros_like(counts[..., 0])
 
 
-def build(config: DirichletMixtureConfig, bank: TeacherBank, weights: Tensor) -> DirichletMixture:
+def build(config: DirichletMixtureConfig, bank: TeacherBank, weights: Tensor | Weights) -> DirichletMixture:
     """The prior that the configuration names."""
     return DirichletMixture(
         bank,

@@ -14,11 +14,13 @@ from mtbkd.errors import require_at_least, require_choice, require_positive
 from mtbkd.priors.dirichlet_mixture import PRECISION, log_normalizer
 from mtbkd.priors.prior import TeacherPrior, teacher_precision
 from mtbkd.teachers.bank import TeacherBank
+from mtbkd.weighting.weights import Weights
 
 
 @dataclass(frozen=True)
 class DirichletProductConfig:
-    """As the mixture's, without `normalize`: a single Dirichlet's normaliser is a constant."""
+    """As the mixture's, without `normalize`: a single Dirichlet's normaliser is a constant. paper_scale: multiply the
+    factor by temperature^2, as the published losses do; else its strength does not depend on the temperature."""
 
     name: str = "dirichlet_product"
     concentration: float = 5.0
@@ -27,6 +29,7 @@ class DirichletProductConfig:
     precision: str = "moments"
     min_precision: float = 0.5
     max_precision: float = 20.0
+    paper_scale: bool = False
 
     def __post_init__(self) -> None:
         require_at_least(
@@ -42,22 +45,27 @@ class DirichletProduct(TeacherPrior):
     def __init__(
         self,
         bank: TeacherBank,
-        weights: Tensor,
+        weights: Tensor | Weights,
         concentration: float = 5.0,
         temperature: float = 1.0,
         precision: str = "moments",
         min_precision: float = 0.5,
         max_precision: float = 20.0,
+        paper_scale: bool = False,
     ) -> None:
         super().__init__(bank, weights, temperature)
         require_choice("precision", precision, PRECISION)
         s = teacher_precision(bank, concentration, precision, min_precision, max_precision, temperature)
-        share = weights.double() * s  # [N, M]
+        share = self.weights.double() * s  # [N, M]
         counts = (share[..., None] * bank.mean_probs(temperature).transpose(0, 1).double()).sum(1)
         self.precision = s.float()
         self.share = (share / share.sum(-1, keepdim=True).clamp(min=torch.finfo(share.dtype).tiny)).float()
         self.log_constant = log_normalizer(counts, "density")
-        self.tensors = {"counts": counts.float()}
+        strength = torch.ones_like(self.log_constant) if self.scale is None else self.scale.double()
+        if paper_scale:
+            strength = strength * temperature**2
+        self.log_constant = strength * self.log_constant
+        self.tensors = {"counts": (strength[:, None] * counts).float()}
 
     def score(self, log_q: Tensor, *tensors: Tensor) -> Tensor:
         """`counts . log q`, `[..., n, K]` -> `[..., n]`."""
@@ -69,7 +77,7 @@ class DirichletProduct(TeacherPrior):
         return self.share[rows].expand(*logits.shape[:-1], -1)
 
 
-def build(config: DirichletProductConfig, bank: TeacherBank, weights: Tensor) -> DirichletProduct:
+def build(config: DirichletProductConfig, bank: TeacherBank, weights: Tensor | Weights) -> DirichletProduct:
     """The prior that the configuration names."""
     return DirichletProduct(
         bank,
@@ -79,4 +87,5 @@ def build(config: DirichletProductConfig, bank: TeacherBank, weights: Tensor) ->
         precision=config.precision,
         min_precision=config.min_precision,
         max_precision=config.max_precision,
+        paper_scale=config.paper_scale,
     )

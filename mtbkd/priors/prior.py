@@ -8,6 +8,7 @@ from torch.func import grad
 
 from mtbkd.errors import InputError, require_at_least, require_positive
 from mtbkd.teachers.bank import TeacherBank
+from mtbkd.weighting.weights import Weights
 
 
 class TeacherPrior(ABC):
@@ -19,14 +20,16 @@ class TeacherPrior(ABC):
         gives the normalised log-density (METHOD fact 3: kept in, it costs float32 energies their digits)
     """
 
-    def __init__(self, bank: TeacherBank, weights: Tensor, temperature: float) -> None:
+    def __init__(self, bank: TeacherBank, weights: Tensor | Weights, temperature: float) -> None:
         require_positive(temperature=temperature)
-        check_weights(bank, weights)
+        heard = Weights.of(weights)
+        check_weights(bank, heard)
         self.names = bank.names
         self.rows_hash = bank.rows_hash
         self.num_classes = bank.num_classes
         self.temperature = temperature
-        self.weights = weights
+        self.weights = heard.teachers
+        self.scale = heard.scale
         self.tensors: dict[str, Tensor] = {}
         self.log_constant: Tensor = torch.zeros(bank.num_rows)
 
@@ -75,8 +78,10 @@ def categorical_precision(log_q: Tensor) -> Tensor:
     return torch.diag_embed(q) - q[..., :, None] * q[..., None, :]
 
 
-def check_weights(bank: TeacherBank, weights: Tensor) -> None:
-    """Raise `InputError` unless the weights are `[N, M]`, not negative, with rows that sum to 1."""
+def check_weights(bank: TeacherBank, heard: Weights) -> None:
+    """Raise `InputError` unless the weights are `[N, M]`, not negative, with rows that sum to 1, and the scale, where
+    there is one, `[N]` and not negative."""
+    weights, scale = heard.teachers, heard.scale
     expected = (bank.num_rows, bank.num_teachers)
     if tuple(weights.shape) != expected:
         raise InputError(
@@ -86,6 +91,15 @@ def check_weights(bank: TeacherBank, weights: Tensor) -> None:
     if bool(bad.any()):
         row = int(bad.nonzero()[0])
         raise InputError(f"weights: row {row} is {weights[row].tolist()}; give numbers >= 0 that sum to 1")
+    if scale is None:
+        return
+    if tuple(scale.shape) != expected[:1]:
+        raise InputError(
+            f"the weights' scale has shape {tuple(scale.shape)}; one number a row {expected[:1]} is needed"
+        )
+    if bool((bad := ~torch.isfinite(scale) | (scale < 0)).any()):
+        row = int(bad.nonzero()[0])
+        raise InputError(f"the weights' scale is {float(scale[row])} at row {row}; give finite numbers >= 0")
 
 
 def dirichlet_precision(probs: Tensor, minimum: float, maximum: float) -> Tensor:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mtbkd.data.distillation import check_labels
 from mtbkd.errors import InputError, require_positive
+from mtbkd.rules import HeldOut, held_out_rows
 from mtbkd.teachers.bank import TeacherBank
 
 
@@ -28,8 +28,8 @@ class CalibratedConfig:
 
 def calibrated(
     bank: TeacherBank,
-    held_out: TeacherBank | None = None,
     labels: Tensor | None = None,
+    held_out: HeldOut | None = None,
     lower: float = 0.05,
     upper: float = 20.0,
 ) -> Tensor:
@@ -37,26 +37,13 @@ def calibrated(
 
         tau_m = argmin_tau -sum_i log mean_s softmax(z_ms(x_i) / tau)[y_i]
 
-    held_out: the same teachers at rows none was trained on; labels: `[N]` of those rows, -1 unlabelled.
+    held_out: the same teachers at rows that none was trained on; the pool's labels are not used.
     A label that a teacher gave probability 0 costs infinitely much at every temperature: such rows say
     nothing about tau and are left out. Raises `InputError` where no labelled row is left.
     """
-    labelled = None if labels is None else labels >= 0
-    if held_out is None or labels is None or labelled is None or not bool(labelled.any()):
-        raise InputError(
-            "temperature 'calibrated': there is no labelled held-out row; "
-            "give validation rows with labels, or use temperature 'fixed'"
-        )
-    if held_out.names != bank.names or len(labels) != held_out.num_rows:
-        raise InputError(
-            f"temperature 'calibrated': held-out teachers {', '.join(held_out.names)} with "
-            f"{held_out.num_rows} rows and {len(labels)} labels; give the bank's teachers "
-            f"({', '.join(bank.names)}) and one label a row"
-        )
-    check_labels("temperature 'calibrated'", labels, bank.num_classes)
-    rows = held_out.take(labelled.nonzero().flatten())
-    fits = zip(rows.names, rows.predictions, strict=True)
-    return torch.tensor([_fit(name, z, labels[labelled], lower, upper) for name, z in fits])
+    rows = held_out_rows("temperature 'calibrated'", bank, held_out)
+    fits = zip(rows.bank.names, rows.bank.predictions, strict=True)
+    return torch.tensor([_fit(name, z, rows.labels, lower, upper) for name, z in fits])
 
 
 def _fit(name: str, logits: Tensor, labels: Tensor, lower: float, upper: float) -> float:

@@ -19,8 +19,6 @@ class FixedConfig:
         require_positive(**{"temperature.value": self.value})
 
 
-def fixed(
-    bank: TeacherBank, held_out: TeacherBank | None = None, labels: Tensor | None = None, value: float = 1.0
-) -> Tensor:
-    """Temperatures `[M]`, all `value`; held-out predictions and labels are not used."""
+def fixed(bank: TeacherBank, labels: Tensor | None = None, value: float = 1.0) -> Tensor:
+    """Temperatures `[M]`, all `value`; labels are not used."""
     return torch.full((bank.num_teachers,), value)

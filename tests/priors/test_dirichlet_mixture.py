@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -9,11 +10,12 @@ from torch.distributions import Categorical, Dirichlet, MixtureSameFamily
 
 from mtbkd.errors import InputError
 from mtbkd.priors.dirichlet_mixture import DirichletMixture
+from mtbkd.priors.dirichlet_product import DirichletProduct
 from mtbkd.students.mlp import mlp
 from mtbkd.students.student import Student
 from mtbkd.students.weight_prior import NormalWeights
 from mtbkd.teachers.bank import TeacherBank
-from mtbkd.weighting import entropy, uniform
+from mtbkd.weighting import Weights, entropy, uniform
 
 NUM_ROWS, NUM_CLASSES = 5, 4
 
@@ -313,3 +315,26 @@ def test_a_prior_knows_whose_rows_it_speaks_of(probs):
         student.rows((x.flip(0), y))
     with pytest.raises(InputError, match="speak of 5 rows, the pool has 4"):
         student.rows((x[:4], y[:4]))
+
+
+@pytest.mark.parametrize("prior", [DirichletMixture, DirichletProduct])
+def test_a_scale_multiplies_each_rows_whole_factor(prior):
+    bank = TeacherBank.from_probs({"a": np.array([[0.7, 0.3], [0.2, 0.8]]), "b": np.array([[0.5, 0.5]] * 2)})
+    weights, scale = torch.tensor([[0.4, 0.6], [0.5, 0.5]]), torch.tensor([0.25, 1.75])
+    logits, rows = torch.tensor([[0.3, -1.0], [2.0, 0.5]]), torch.arange(2)
+    plain, scaled = prior(bank, weights), prior(bank, Weights(weights, scale))
+    whole = plain.log_prob(logits, rows) + plain.log_constant
+    torch.testing.assert_close(
+        scaled.log_prob(logits, rows) + scaled.log_constant,
+        scale * whole,
+        check_dtype=False,
+        rtol=1e-5,
+        atol=1e-6,
+    )
+    torch.testing.assert_close(scaled.responsibilities(logits, rows), plain.responsibilities(logits, rows))
+    torch.testing.assert_close(  # the curvature is scaled as the factor is
+        scaled.logit_precision(logits, *scaled.at(rows)),
+        scale[:, None, None] * plain.logit_precision(logits, *plain.at(rows)),
+    )
+    with pytest.raises(InputError, match=r"scale is -1.0 at row 1"):
+        prior(bank, Weights(weights, torch.tensor([1.0, -1.0])))

@@ -82,3 +82,10 @@ def test_finite_in_float32_with_a_thousand_classes():
     value.sum().backward()
     assert torch.isfinite(value).all()
     assert torch.isfinite(logits.grad).all()
+
+
+def test_the_papers_scale_is_the_temperature_squared():
+    bank = TeacherBank.from_probs({"a": torch.tensor([[0.7, 0.3]])})
+    logits, rows = torch.tensor([[0.3, -1.0]]), torch.arange(1)
+    own, paper = (DirichletProduct(bank, torch.ones(1, 1), 5.0, 4.0, paper_scale=p) for p in (False, True))
+    torch.testing.assert_close(paper.log_prob(logits, rows), 16 * own.log_prob(logits, rows))

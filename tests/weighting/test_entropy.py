@@ -25,7 +25,9 @@ def test_three_teachers_by_hand():
     )
     expected = torch.tensor([[1 / 2, 1 / 3, 1 / 6]])
     torch.testing.assert_close(weighting.entropy(bank), expected)
-    torch.testing.assert_close(weighting.weigh(default_config("weighting", "entropy"), bank), expected)
+    torch.testing.assert_close(
+        weighting.weigh(default_config("weighting", "entropy"), bank).teachers, expected
+    )
 
 
 def test_the_unsure_one_of_two_may_weigh_exactly_nothing():
