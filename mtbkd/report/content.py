@@ -51,6 +51,20 @@ class TeacherVoices:
 
 
 @dataclass(frozen=True)
+class FoundTable:
+    """A small table of what a run found of its teachers.
+
+    title; text: how to read it, one or two sentences; columns: headings, the first of the rows' names
+    rows: cells as shown
+    """
+
+    title: str
+    text: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
 class ChainTraces:
     """Chains in function space.
 
@@ -102,6 +116,7 @@ class ReportContent:
     metrics: as in metrics.json (student, teachers, teacher_ensemble, label_only_student, kd_student, timing,
         versions); command: what makes the run again; config: resolved configuration as YAML
     facts: what was run, name by value, in the order to be read (data, labels, engine, prior, ...)
+    teacher_tables: what was found of the teachers
     losses: `[T]` a step, of optimised engines; feature_names: of vectors
     warnings: what the run warned of
     """
@@ -116,6 +131,7 @@ class ReportContent:
     test: TestPredictions | None = None
     ood: OutOfDistribution | None = None
     voices: TeacherVoices | None = None
+    teacher_tables: tuple[FoundTable, ...] = ()
     diagnostics: Diagnostics | None = None
     traces: ChainTraces | None = None
     losses: np.ndarray | None = None

@@ -18,6 +18,7 @@ from mtbkd.prediction import Prediction
 from mtbkd.prediction_summary import PredictionSummary
 from mtbkd.problem import Problem
 from mtbkd.summary.findings import Findings, Models
+from mtbkd.summary.teaching import teaching
 from mtbkd.teachers.bank import TeacherCost
 
 Metrics = dict[str, Any]
@@ -43,6 +44,7 @@ def metrics_of(
         "teacher_ensemble": ensemble,
         "kd_student": students.get("kd_student"),
         "label_only_student": students.get("label_only_student"),
+        "teaching": teaching(problem, models.student),
         "validation": validation_metrics(problem.data.validation.y, findings),
         "diagnostics": asdict(findings.diagnostics),
         # The step that a fit went on from, where one was stopped.

@@ -25,6 +25,7 @@ from mtbkd.report.tables import student_called
 from mtbkd.summary.diagnosis import successive_energies
 from mtbkd.summary.findings import Findings, Models
 from mtbkd.summary.metrics import Metrics
+from mtbkd.summary.teaching import teaching_tables
 
 # Draws that responsibilities are averaged over: their mean moves by less than a percent beyond.
 VOICE_DRAWS = 50
@@ -55,6 +56,7 @@ def page_content(
         test=on_test(problem, findings),
         ood=on_ood(problem, findings, metrics),
         voices=TeacherVoices(prior.names, prior.weights.numpy(), responsibilities(problem, student)),
+        teacher_tables=teaching_tables(metrics["teaching"]),
         diagnostics=findings.diagnostics,
         traces=traces(problem, student, findings),
         losses=None if losses is None else losses.numpy(),
