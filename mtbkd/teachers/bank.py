@@ -11,6 +11,7 @@ from torch import Tensor
 
 from mtbkd.data.distillation import hash_inputs
 from mtbkd.errors import InputError, nearest
+from mtbkd.teachers.coverage import coverage, partial
 from mtbkd.teachers.values import check_agreement, check_logits, logits_of_probs
 
 Values = Mapping[str, Tensor | np.ndarray]
@@ -39,12 +40,15 @@ class TeacherBank:
         an exact zero of a teacher that gave probabilities
     rows_hash: hash of the inputs, None where unknown
     costs: one a teacher, None where unknown
+    classes: `[M, K]` bool, which classes each teacher knows, None: all know all. A class that a teacher does not know
+        is -inf in its predictions too, but means that it says nothing of it: only `classes` tells the two apart
     """
 
     names: tuple[str, ...]
     predictions: tuple[Tensor, ...]
     rows_hash: str | None = None
     costs: tuple[TeacherCost, ...] | None = None
+    classes: Tensor | None = None
 
     @classmethod
     def from_logits(cls, logits: Values, inputs: Tensor | np.ndarray | None = None) -> "TeacherBank":
@@ -70,13 +74,21 @@ class TeacherBank:
         predictions: Values,
         rows_hash: str | None = None,
         costs: Sequence[TeacherCost] | None = None,
+        classes: Tensor | None = None,
     ) -> "TeacherBank":
-        """A bank of what `Teacher.predict` returned: logits in which single classes may be -inf."""
+        """A bank of what `Teacher.predict` returned: logits in which single classes may be -inf.
+
+        classes: `[M, K]` bool, which each teacher knows; what a teacher says of the others is set to -inf
+        """
         checked = {name: check_logits(name, z, zeros=True) for name, z in predictions.items()}
         check_agreement(checked)
-        return cls(
-            tuple(checked), tuple(checked.values()), rows_hash, None if costs is None else tuple(costs)
-        )
+        known = coverage(classes, checked)
+        if known is not None:
+            own = zip(checked.items(), known, strict=True)
+            masked = {name: z.masked_fill(~mask, -torch.inf) for (name, z), mask in own}
+            checked = {name: check_logits(name, z, zeros=True) for name, z in masked.items()}
+        costs = None if costs is None else tuple(costs)
+        return cls(tuple(checked), tuple(checked.values()), rows_hash, costs, known)
 
     @classmethod
     def _checked(cls, predictions: dict[str, Tensor], inputs: Tensor | np.ndarray | None) -> "TeacherBank":
@@ -143,6 +155,24 @@ class TeacherBank:
         """`[M, N, K]` probabilities: each draw is tempered, then the draws are averaged."""
         return torch.stack([self.draw_probs(m, temperature).mean(0) for m in range(self.num_teachers)])
 
+    def completed_draws(self, teacher: int, temperature: float = 1.0) -> Tensor:
+        """`[S_m, N, K]` probabilities of one teacher's draws over all classes, those it does not know among them.
+
+            (|C| / K) p_k for a class k of the set C that it knows,    1 / K for every other
+
+        The mean of the class probabilities under its part of the prior as s grows: flat, but for the proportions
+        within C. Equal to `draw_probs` where it knows all.
+        """
+        probs = self.draw_probs(teacher, temperature)
+        if self.classes is None:
+            return probs
+        own = self.classes[teacher]
+        return torch.where(own, probs * own.sum() / self.num_classes, 1 / self.num_classes)
+
+    def completed_probs(self, temperature: float = 1.0) -> Tensor:
+        """`[M, N, K]`: `mean_probs` over all classes, where a teacher gives each class that it does not know 1 / K."""
+        return torch.stack([self.completed_draws(m, temperature).mean(0) for m in range(self.num_teachers)])
+
     def tempered(self, temperatures: Tensor) -> "TeacherBank":
         """The bank of z_m / tau_m, for temperatures `[M]` or `[M, N]`; -inf stays -inf."""
         expected = [(self.num_teachers,), (self.num_teachers, self.num_rows)]
@@ -170,7 +200,9 @@ class TeacherBank:
                 raise InputError(f"teacher '{name}' is not in the bank; {nearest(name, self.names)}")
         at = [self.names.index(name) for name in names]
         costs = None if self.costs is None else tuple(self.costs[m] for m in at)
-        return TeacherBank(tuple(names), tuple(self.predictions[m] for m in at), self.rows_hash, costs)
+        predictions = tuple(self.predictions[m] for m in at)
+        classes = None if self.classes is None else partial(self.classes[at])
+        return TeacherBank(tuple(names), predictions, self.rows_hash, costs, classes)
 
     def check(self, x: Tensor | np.ndarray) -> None:
         """Raise `InputError` unless `x` `[N, ...]` are the inputs, in the order, that the bank belongs to."""
