@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -12,7 +12,7 @@ from torch import Tensor
 from mtbkd.data.distillation import hash_inputs
 from mtbkd.errors import InputError, nearest
 from mtbkd.teachers.coverage import coverage, partial
-from mtbkd.teachers.values import check_agreement, check_logits, logits_of_probs
+from mtbkd.teachers.values import check_agreement, check_features, check_logits, logits_of_probs
 
 Values = Mapping[str, Tensor | np.ndarray]
 
@@ -42,6 +42,7 @@ class TeacherBank:
     costs: one a teacher, None where unknown
     classes: `[M, K]` bool, which classes each teacher knows, None: all know all. A class that a teacher does not know
         is -inf in its predictions too, but means that it says nothing of it: only `classes` tells the two apart
+    features: what layers of teachers give at the rows, `{teacher: {layer: [N, F]}}`, of those that were asked
     """
 
     names: tuple[str, ...]
@@ -49,6 +50,7 @@ class TeacherBank:
     rows_hash: str | None = None
     costs: tuple[TeacherCost, ...] | None = None
     classes: Tensor | None = None
+    features: Mapping[str, Mapping[str, Tensor]] = field(default_factory=dict)
 
     @classmethod
     def from_logits(cls, logits: Values, inputs: Tensor | np.ndarray | None = None) -> "TeacherBank":
@@ -189,7 +191,22 @@ class TeacherBank:
     def take(self, rows: Tensor) -> "TeacherBank":
         """The bank of the given rows (`[n]` int64), in that order; the inputs' hash is no longer known."""
         taken = tuple(z[:, rows] for z in self.predictions)
-        return dataclasses.replace(self, predictions=taken, rows_hash=None)
+        features = {name: {at: f[rows] for at, f in of.items()} for name, of in self.features.items()}
+        return dataclasses.replace(self, predictions=taken, rows_hash=None, features=features)
+
+    def with_features(self, features: Mapping[str, Mapping[str, Tensor]]) -> "TeacherBank":
+        """The same bank with what layers of its teachers give, `{teacher: {layer: [N, F]}}`.
+
+        Raises `InputError` naming teacher and layer for other teachers, other rows, and values that are not finite.
+        """
+        for name, layers in features.items():
+            if name not in self.names:
+                raise InputError(
+                    f"features of teacher '{name}': not in the bank; {nearest(name, self.names)}"
+                )
+            for layer, values in layers.items():
+                check_features(f"teacher '{name}', layer '{layer}'", values, self.num_rows)
+        return dataclasses.replace(self, features=features)
 
     def select(self, names: Sequence[str]) -> "TeacherBank":
         """The bank of the named teachers, in that order."""
@@ -202,7 +219,8 @@ class TeacherBank:
         costs = None if self.costs is None else tuple(self.costs[m] for m in at)
         predictions = tuple(self.predictions[m] for m in at)
         classes = None if self.classes is None else partial(self.classes[at])
-        return TeacherBank(tuple(names), predictions, self.rows_hash, costs, classes)
+        features = {name: self.features[name] for name in names if name in self.features}
+        return TeacherBank(tuple(names), predictions, self.rows_hash, costs, classes, features)
 
     def check(self, x: Tensor | np.ndarray) -> None:
         """Raise `InputError` unless `x` `[N, ...]` are the inputs, in the order, that the bank belongs to."""

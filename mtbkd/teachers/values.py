@@ -66,6 +66,20 @@ def check_agreement(predictions: dict[str, Tensor]) -> None:
                 )
 
 
+def check_features(what: str, values: Tensor, rows: int) -> None:
+    """Raise `InputError` unless features are finite numbers `[rows, F]`; what: whose they are, in words."""
+    if values.ndim != 2 or len(values) != rows or not values.shape[1]:
+        raise InputError(
+            f"{what}: features have shape {tuple(values.shape)}; [{rows}, F], one row an input, is needed"
+        )
+    bad = ~torch.isfinite(values)
+    if bool(bad.any()):
+        row, column = bad.nonzero()[0].tolist()
+        raise InputError(
+            f"{what}: feature {column} of row {row} is {values[row, column].item():g}; use another layer"
+        )
+
+
 def _as_draws(name: str, values: Tensor | np.ndarray) -> Tensor:
     tensor = torch.as_tensor(values).detach().cpu()
     if tensor.dtype == torch.bool or tensor.is_complex():
