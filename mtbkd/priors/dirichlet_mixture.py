@@ -8,6 +8,14 @@ moments of its draws. `normalize` says what each component is divided by:
     density   its own integral (the paper); where s_m differ, the only fair comparison of teachers
     peak      its maximum: exp(-s_m KL(p_m || q)), fit alone decides
     none      nothing: exp(-s_m CE(p_m, q)), favours sharp teachers
+
+A teacher that knows only the classes C speaks of their proportions q_C / Q_C, Q_C = sum_{k in C} q_k, and of nothing
+else: these are Dirichlet(1 + s p), while Q_C and the other classes are as under the flat Dirichlet. On the simplex:
+
+    log component = log Gamma(K) - log Gamma(|C|) + log Gamma(|C| + s) - sum_{k in C} log Gamma(1 + s p_k)
+                    + s p . log q - s log Q_C
+
+Its gradient is that of -s CE(p, q_C / Q_C), which does not move Q_C; `peak` and `none` are its KL and its CE.
 """
 
 from dataclasses import dataclass
@@ -16,7 +24,7 @@ import torch
 from torch import Tensor
 
 from mtbkd.errors import require_at_least, require_choice, require_positive
-from mtbkd.priors.prior import TeacherPrior, teacher_precision
+from mtbkd.priors.prior import TeacherPrior, log_mass, teacher_precision
 from mtbkd.teachers.bank import TeacherBank
 from mtbkd.weighting.weights import Weights
 
@@ -71,7 +79,7 @@ class DirichletMixture(TeacherPrior):
         s = teacher_precision(bank, concentration, precision, min_precision, max_precision, temperature)
         probs = bank.mean_probs(temperature).transpose(0, 1).double()  # [N, M, K]
         counts = s[..., None] * probs
-        offset = self.weights.double().log() + log_normalizer(counts, normalize)  # [N, M]
+        offset = self.weights.double().log() + log_normalizer(counts, normalize, self.num_known)  # [N, M]
         self.precision = s.float()
         largest = offset.max(-1).values
         self.tensors = {"offset": (offset - largest[:, None]).float(), "counts": counts.float()}
@@ -79,31 +87,47 @@ class DirichletMixture(TeacherPrior):
         if self.scale is not None:
             self.tensors["scale"] = self.scale.float()
             self.log_constant = largest * self.scale
+        if self.log_known is not None:
+            self.tensors["log_known"] = self.log_known
 
-    def components(self, log_q: Tensor, offset: Tensor, counts: Tensor) -> Tensor:
+    def components(self, log_q: Tensor, *tensors: Tensor) -> Tensor:
         """Log of each weighted component, `[..., n, M]`."""
-        return offset + (counts @ log_q[..., None]).squeeze(-1)
+        given = self.given(tensors)
+        counts = given["counts"]
+        log = given["offset"] + (counts @ log_q[..., None]).squeeze(-1)
+        if "log_known" in given:
+            log = log - counts.sum(-1) * log_mass(log_q, given["log_known"])
+        return log
 
     def score(self, log_q: Tensor, *tensors: Tensor) -> Tensor:
         """`scale * log sum_m exp(components)`, `[..., n, K]` -> `[..., n]`."""
-        offset, counts, *scale = tensors
-        total = torch.logsumexp(self.components(log_q, offset, counts), -1)
-        return scale[0] * total if scale else total
+        total = torch.logsumexp(self.components(log_q, *tensors), -1)
+        scale = self.given(tensors).get("scale")
+        return total if scale is None else scale * total
+
+    def pull(self, log_q: Tensor, *tensors: Tensor) -> Tensor:
+        """`scale r_m s_m`, `[..., n, K]` -> `[..., n, M]`."""
+        given = self.given(tensors)
+        pull = torch.softmax(self.components(log_q, *tensors), -1) * given["counts"].sum(-1)
+        return given["scale"][:, None] * pull if "scale" in given else pull
 
     def responsibilities(self, logits: Tensor, rows: Tensor) -> Tensor:
         """`r_m = softmax_m(log w_m - log B(1 + s_m p_m) + s_m p_m . log q)`: r, not w, weights the teachers in the
         gradient. `[..., n, K]` -> `[..., n, M]`."""
-        offset, counts, *_ = self.at(rows)
-        return torch.softmax(self.components(self.log_q(logits), offset, counts), -1)
+        return torch.softmax(self.components(self.log_q(logits), *self.at(rows)), -1)
 
 
-def log_normalizer(counts: Tensor, normalize: str) -> Tensor:
-    """What is added to `counts . log q` to normalise a component, `[..., K]` -> `[...]`.
+def log_normalizer(counts: Tensor, normalize: str, num_known: Tensor | None = None) -> Tensor:
+    """What is added to `counts . log q` (less `s log Q_C`) to normalise a component, `[..., K]` -> `[...]`.
 
-    density: -log B(1 + counts); peak: the entropy term -sum_k counts_k log(counts_k / s); none: 0.
+    density: -log B(1 + counts), of a Dirichlet of the `num_known` classes `[...]` that it speaks of, None: of all K,
+        with the rest flat; peak: the entropy term -sum_k counts_k log(counts_k / s); none: 0.
     """
     if normalize == "density":
-        return torch.lgamma((1 + counts).sum(-1)) - torch.lgamma(1 + counts).sum(-1)
+        k = torch.tensor(counts.shape[-1], dtype=counts.dtype)
+        known = k if num_known is None else num_known.to(counts.dtype)
+        flat = torch.lgamma(k) - torch.lgamma(known)  # exactly 0 where all are known
+        return flat + torch.lgamma(known + counts.sum(-1)) - torch.lgamma(1 + counts).sum(-1)
     if normalize == "peak":
         total = counts.sum(-1, keepdim=True)
         share = counts / total.clamp(min=torch.finfo(counts.dtype).tiny)

@@ -32,6 +32,12 @@ class TeacherPrior(ABC):
         self.scale = heard.scale
         self.tensors: dict[str, Tensor] = {}
         self.log_constant: Tensor = torch.zeros(bank.num_rows)
+        self.num_known: Tensor | None = None  # [M], how many classes each teacher knows; None: all know all
+        self.log_known: Tensor | None = None  # [N, M, K], 0 for a class that a teacher knows, else -inf
+        if bank.classes is not None:
+            self.num_known = bank.classes.sum(-1)
+            log_known = torch.zeros(bank.classes.shape).masked_fill(~bank.classes, -torch.inf)
+            self.log_known = log_known.expand(bank.num_rows, -1, -1)
 
     @property
     def num_rows(self) -> int:
@@ -45,6 +51,15 @@ class TeacherPrior(ABC):
     @abstractmethod
     def responsibilities(self, logits: Tensor, rows: Tensor) -> Tensor:
         """How much each teacher weighs in the gradient at the given rows, `[..., n, K]` -> `[..., n, M]`."""
+
+    @abstractmethod
+    def pull(self, log_q: Tensor, *tensors: Tensor) -> Tensor:
+        """Pseudo-observations of each teacher in the gradient, `scale r_m s_m`; asked only where a teacher does not
+        know all classes. `[..., n, K]` and the rows' tensors -> `[..., n, M]`."""
+
+    def given(self, tensors: tuple[Tensor, ...]) -> dict[str, Tensor]:
+        """The rows' tensors by their names."""
+        return dict(zip(self.tensors, tensors, strict=True))
 
     def log_q(self, logits: Tensor) -> Tensor:
         """Log of the student's tempered probabilities."""
@@ -62,8 +77,18 @@ class TeacherPrior(ABC):
         Minus the Hessian of `score` with the responsibilities r held fixed: exact where they do not depend on the
         student (one teacher, the product pool). A mixture's own has another term, -Cov_r of the teachers' gradients,
         left out because with it the precision is indefinite where teachers disagree (METHOD: Laplace).
+
+        Where teachers know only some classes each has its own `q'_m = softmax` of the logits of those, 0 elsewhere:
+
+            1 / temperature^2 sum_m r_m s_m (diag q'_m - q'_m q'_m')
         """
         log_q = self.log_q(logits)
+        if self.log_known is not None:
+            pull = self.pull(log_q, *tensors)[..., None, None]
+            own = categorical_precision(
+                torch.log_softmax(log_q[:, None] + self.given(tensors)["log_known"], -1)
+            )
+            return (pull * own).sum(1) / self.temperature**2
         counts = grad(lambda given: self.score(given, *tensors).sum())(log_q)
         return counts.sum(-1)[:, None, None] / self.temperature**2 * categorical_precision(log_q)
 
@@ -76,6 +101,14 @@ def categorical_precision(log_q: Tensor) -> Tensor:
     """`diag q - q q'`, minus the Hessian of any log q_k in its logits: `[..., K]` -> `[..., K, K]`."""
     q = log_q.exp()
     return torch.diag_embed(q) - q[..., :, None] * q[..., None, :]
+
+
+def log_mass(log_q: Tensor, log_known: Tensor) -> Tensor:
+    """`log Q_m`, the student's log-probability of the classes that each teacher knows.
+
+    log_q: `[..., n, K]`; log_known: `[n, M, K]`, 0 for a class that it knows, else -inf. Returns `[..., n, M]`.
+    """
+    return torch.logsumexp(log_q[..., None, :] + log_known, -1)
 
 
 def check_weights(bank: TeacherBank, heard: Weights) -> None:
