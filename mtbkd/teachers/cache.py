@@ -1,18 +1,16 @@
 """The bank on disk: each teacher is run once a data set, ever, however many runs ask.
 
-An entry is a folder named by the hash of rows and teacher, with `logits.npy` and `manifest.json`; it is written
-under a temporary name and renamed, so that it is there whole or not at all.
+An entry is a folder named by the hash of rows and teacher, with `logits.npy` and `manifest.json`; what a layer of the
+teacher gives is an entry of its own, with `features.npy`. Each is there whole or not at all (see cache_entry.py).
 """
 
-import json
 import os
-import shutil
 import tempfile
 import time
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -23,11 +21,11 @@ from mtbkd.data.distillation import Rows
 from mtbkd.errors import InputError
 from mtbkd.progress import Progress
 from mtbkd.teachers.bank import TeacherBank, TeacherCost
-from mtbkd.teachers.fingerprint import file_hash, fingerprint
-from mtbkd.teachers.teacher import NotCovered, Recipe, Teacher
-from mtbkd.teachers.values import check_logits
+from mtbkd.teachers.cache_entry import FORMAT, read_entry, write_entry
+from mtbkd.teachers.fingerprint import fingerprint
+from mtbkd.teachers.teacher import HasLayers, NotCovered, Recipe, Teacher
+from mtbkd.teachers.values import check_features, check_logits
 
-FORMAT = 1
 Answer = tuple[Tensor, TeacherCost]
 
 
@@ -101,25 +99,40 @@ class BankCache:
 
     def _write(self, entry: Path, teacher: Teacher, rows: Rows, answer: Answer) -> None:
         logits, cost = answer
-        temporary = Path(tempfile.mkdtemp(dir=self.folder, prefix=".writing-"))
-        try:
-            np.save(temporary / "logits.npy", logits.numpy(), allow_pickle=False)
-            manifest = {
-                "format": FORMAT,
-                "teacher": teacher.name,
-                "fingerprint": teacher.fingerprint,
-                "rows_hash": rows.hash,
-                "shape": list(logits.shape),
-                "dtype": "float32",
-                "sha256": file_hash(temporary / "logits.npy"),
-                "cost": asdict(cost),
-            }
-            (temporary / "manifest.json").write_text(json.dumps(manifest, indent=1))
-            if entry.exists():  # a damaged one, or _read would have returned it
-                shutil.rmtree(entry)
-            temporary.rename(entry)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+        write_entry(entry, "logits", logits, _about(teacher, rows) | {"cost": asdict(cost)})
+
+    def features(
+        self, teacher: Teacher, rows: Rows, layers: Sequence[str], progress: Progress | None = None
+    ) -> dict[str, Tensor]:
+        """What layers of the teacher give at the rows, each `[n, F]`, computed only if not stored yet.
+
+        The teacher is one that has these layers (see `mtbkd.teachers.features`).
+        """
+        identity = teacher.fingerprint
+        entries = {
+            layer: self.folder / fingerprint(rows=_key(identity, rows), layer=layer) for layer in layers
+        }
+        found = {layer: _read_features(entry) for layer, entry in entries.items()}
+        if any(values is None for values in found.values()):
+            with FileLock(self.folder / f"{identity}.lock"):
+                found = {layer: _read_features(entry) for layer, entry in entries.items()}
+                missing = {layer: entries[layer] for layer, values in found.items() if values is None}
+                if missing:  # another process may have been faster
+                    found |= self._fill_features(teacher, rows, missing, progress or Progress())
+        return {layer: values for layer, values in found.items() if values is not None}
+
+    def _fill_features(
+        self, teacher: Teacher, rows: Rows, entries: Mapping[str, Path], progress: Progress
+    ) -> dict[str, Tensor | None]:
+        if isinstance(teacher, Recipe):
+            teacher.trained(progress)
+        with progress.stage(f"asking {teacher.name}'s layers", 1) as advance:
+            features = cast(HasLayers, teacher).features(rows, list(entries))
+            advance()
+        for layer, entry in entries.items():
+            check_features(f"teacher '{teacher.name}', layer '{layer}'", features[layer], len(rows))
+            write_entry(entry, "features", features[layer], _about(teacher, rows) | {"layer": layer})
+        return {layer: _read_features(entry) for layer, entry in entries.items()}
 
 
 def ask_all(
@@ -161,24 +174,16 @@ def _key(identity: str, rows: Rows) -> str:
     )
 
 
+def _about(teacher: Teacher, rows: Rows) -> dict[str, Any]:
+    return {"teacher": teacher.name, "fingerprint": teacher.fingerprint, "rows_hash": rows.hash}
+
+
 def _read(entry: Path) -> Answer | None:
-    """A stored answer, memory-mapped; None where there is none or, with a warning, where it is damaged."""
-    if not entry.exists():
-        return None
-    try:
-        manifest = json.loads((entry / "manifest.json").read_text())
-        if manifest["sha256"] != file_hash(entry / "logits.npy"):
-            raise ValueError("the checksum differs")
-        # Copy on write: pages are shared between processes, and nothing can reach the file.
-        logits = np.load(entry / "logits.npy", mmap_mode="c", allow_pickle=False)
-        if list(logits.shape) != manifest["shape"]:
-            raise ValueError("the shape differs")
-        return torch.from_numpy(logits), TeacherCost(**manifest["cost"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        warnings.warn(
-            f"cached predictions in {entry} are damaged ({error}); they are made again", stacklevel=2
-        )
-        return None
+    return read_entry(entry, "logits", lambda logits, manifest: (logits, TeacherCost(**manifest["cost"])))
+
+
+def _read_features(entry: Path) -> Tensor | None:
+    return read_entry(entry, "features", lambda values, manifest: values)
 
 
 def _run(teacher: Teacher, rows: Rows, known: TeacherCost | None, training: float) -> Answer:

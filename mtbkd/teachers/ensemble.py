@@ -1,5 +1,6 @@
 """A deep ensemble trained by the run: each network is one draw of a Bayesian teacher (Lakshminarayanan 2017)."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
 import torch
@@ -7,6 +8,7 @@ from torch import Tensor, nn
 
 from mtbkd.data.distillation import DistillationData, Rows
 from mtbkd.errors import InputError, require_at_least, require_choice, require_positive
+from mtbkd.layer_outputs import features_of, layer_paths
 from mtbkd.progress import Progress
 from mtbkd.teachers.fingerprint import fingerprint, library, seed_of
 from mtbkd.teachers.networks import CNNs, StackedMLP
@@ -63,7 +65,7 @@ def build(name: str, config: EnsembleConfig, data: DistillationData, seed: int) 
     def train(progress: Progress) -> Teacher:
         return EnsembleTeacher(name, identity, _trained(name, network, x, y, config, own_seed, progress))
 
-    return Recipe(name, identity, train)
+    return Recipe(name, identity, train, layers=layer_paths(network.member(0)))
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,15 @@ class EnsembleTeacher:
             parts = [self.network(x.expand(members, *x.shape)) for x in rows.x.split(_PREDICT_ROWS)]
         z = torch.cat(parts, 1)
         return z[0] if members == 1 else z
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Paths of a network's layers."""
+        return layer_paths(self.network.member(0))
+
+    def features(self, rows: Rows, layers: Sequence[str]) -> dict[str, Tensor]:
+        """What the first network's layers give, `[n, F]` each."""
+        return features_of(self.network.member(0), rows.x.split(_PREDICT_ROWS), layers)
 
     def size(self) -> tuple[int | None, int | None]:
         stored = sum(p.numel() for p in self.network.parameters())

@@ -32,6 +32,15 @@ class StackedMLP(nn.Module):
             h = torch.baddbmm(bias, torch.relu(h) if layer else h, weight)
         return h
 
+    def member(self, m: int) -> nn.Sequential:
+        """One perceptron, as a network of its own: flattening, then linear layers with ReLU between them."""
+        layers: list[nn.Module] = [nn.Flatten()]
+        for weight, bias in zip(self.weights, self.biases, strict=True):
+            linear = nn.utils.skip_init(nn.Linear, weight.shape[1], weight.shape[2])  # draws no weights
+            linear.weight, linear.bias = nn.Parameter(weight[m].detach().T), nn.Parameter(bias[m, 0].detach())
+            layers += [linear, nn.ReLU()]
+        return nn.Sequential(*layers[:-1])
+
 
 class CNNs(nn.Module):
     """M convolutional networks: per width a 3x3 convolution, ReLU and 2x2 pooling, then a perceptron.
@@ -58,6 +67,10 @@ class CNNs(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.stack([member(batch) for member, batch in zip(self.members, x, strict=True)])
+
+    def member(self, m: int) -> nn.Module:
+        """One network."""
+        return self.members[m]
 
 
 def _cnn(

@@ -1,8 +1,8 @@
 """What a teacher is: something that turns rows into logits, and can say who it is without doing so."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, cast, runtime_checkable
 
 from torch import Tensor
 
@@ -37,16 +37,34 @@ class Teacher(Protocol):
         ...
 
 
+@runtime_checkable
+class HasLayers(Protocol):
+    """What a teacher is besides, that can tell what its layers give.
+
+    layers: paths of its layers, known without training
+    """
+
+    @property
+    def layers(self) -> tuple[str, ...]: ...
+
+    def features(self, rows: Rows, layers: Sequence[str]) -> dict[str, Tensor]:
+        """What the named layers give, each `[n, F]`; of several networks, the first one's, as units of different
+        networks do not correspond and their mean would be nobody's."""
+        ...
+
+
 @dataclass(frozen=True)
 class Recipe:
     """A teacher that is trained, once, when it is first asked something that the cache does not hold.
 
     train: returns the trained teacher, telling progress; depends on nothing that `fingerprint` does not tell
+    layers: paths of its layers where it can tell what they give
     """
 
     name: str
     fingerprint: str
     train: Callable[[Progress], Teacher]
+    layers: tuple[str, ...] = ()
     _kept: list[Teacher] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def trained(self, progress: Progress | None = None) -> Teacher:
@@ -57,6 +75,9 @@ class Recipe:
 
     def predict(self, rows: Rows) -> Tensor:
         return self.trained().predict(rows)
+
+    def features(self, rows: Rows, layers: Sequence[str]) -> dict[str, Tensor]:
+        return cast(HasLayers, self.trained()).features(rows, layers)
 
     def size(self) -> tuple[int | None, int | None]:
         return self.trained().size()

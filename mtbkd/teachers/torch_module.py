@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from mtbkd.data.distillation import DistillationData, Rows
 from mtbkd.data.npz import existing
 from mtbkd.errors import InputError, nearest, require_at_least, require_choice
+from mtbkd.layer_outputs import features_of, layer_paths
 from mtbkd.teachers.fingerprint import fingerprint, library, seed_of
 from mtbkd.teachers.inputs import INPUTS, chosen_inputs
 from mtbkd.teachers.module_identity import identity_of_module
@@ -133,6 +134,17 @@ class TorchTeacher:
                 torch.manual_seed(self.seed)  # dropout draws from the global generator
                 return torch.stack([self._logits(x) for _ in range(self.dropout_draws)])
 
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Paths of the module's layers."""
+        return layer_paths(self.module)
+
+    def features(self, rows: Rows, layers: Sequence[str]) -> dict[str, Tensor]:
+        """What the named layers give, `[n, F]` each, in evaluation mode (without dropout)."""
+        x = self._tensor(chosen_inputs(self.name, rows, self.inputs))
+        with evaluation_mode(self.module):
+            return features_of(self.module, x.split(self.batch_size), layers, self.argument)
+
     def size(self) -> tuple[int | None, int | None]:
         parameters = list(self.module.parameters())
         return sum(p.numel() for p in parameters), sum(p.numel() * p.element_size() for p in parameters)
@@ -190,6 +202,15 @@ class TorchEnsembleTeacher:
     def predict(self, rows: Rows) -> Tensor:
         """Logits `[S, n, K]`, S modules."""
         return torch.stack([member.predict(rows) for member in self._members])
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Paths of the first module's layers."""
+        return self._members[0].layers
+
+    def features(self, rows: Rows, layers: Sequence[str]) -> dict[str, Tensor]:
+        """What the first module's layers give, `[n, F]` each."""
+        return self._members[0].features(rows, layers)
 
     def size(self) -> tuple[int | None, int | None]:
         sizes = [member.size() for member in self._members]
