@@ -309,6 +309,19 @@ KILLED = {
         "inference.draws=150",
         "inference.warm_start=20",
     ],
+    "ensemble": ["inference.steps=6000", "inference.num_members=3"],
+    "sgld": [
+        "inference.warm_start=20",
+        "inference.num_chains=2",
+        "inference.warmup=6000",
+        "inference.draws=5",
+    ],
+    "sghmc": [
+        "inference.warm_start=20",
+        "inference.num_chains=2",
+        "inference.warmup=6000",
+        "inference.draws=5",
+    ],
 }
 
 

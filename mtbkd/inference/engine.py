@@ -58,12 +58,19 @@ def gives_points(config: object) -> bool:
     return bool(getattr(config, "point_estimates", False))
 
 
-def log_density_of(density: Density, theta: Tensor) -> Tensor:
-    """Log-density over all rows of draws `[C, S, D]` -> `[C, S]`, a chain-sized batch at a time."""
+def log_density_of(density: Density, theta: Tensor, rows: int | None = None) -> Tensor:
+    """Log-density of draws `[C, S, D]` -> `[C, S]`, a chain-sized batch at a time.
+
+    rows: None for all; else as many at most, evenly spread and the same for every draw, their sum scaled to N: an
+        estimate, for engines that never see all rows, by which chains can be compared all the same
+    """
     if density.execution.compiled:  # that the run paid for compiling does not mean that this does
         density = density.plan(*theta.shape[:2])
+    batch = None
+    if rows is not None and rows < density.num_rows:
+        batch = density.batch(torch.arange(rows) * density.num_rows // rows)
     with torch.no_grad():
-        columns = [density.log_prob(theta[:, s].to(density.device)).cpu() for s in range(theta.shape[1])]
+        columns = [density.log_prob(one.to(density.device), batch).cpu() for one in theta.unbind(1)]
     return torch.stack(columns, 1)
 
 

@@ -32,6 +32,10 @@ SMOOTHING, DAMPING = 0.99, 0.01
 # Steps between two looks at whether the chains are finite.
 LOOK = 50
 
+# Rows at which the draws' log densities are evaluated for diagnostics: all of a large pool, for every draw, would take
+# as long as the sampling.
+LOG_DENSITY_ROWS = 4096
+
 
 @dataclass(frozen=True)
 class StochasticGradientSettings:
@@ -242,7 +246,9 @@ def walk(
                 draw += 1
             checkpoints.offer(state, step + 1, config.evaluations)
             advance(log_density=value.mean())
-    return Draws(theta, log_density_of(density, theta), info={"step_size": times.eps[0]})
+    rows = min(LOG_DENSITY_ROWS, density.num_rows)
+    info = {"step_size": times.eps[0], "log_density_rows": float(rows)}
+    return Draws(theta, log_density_of(density, theta, rows), info=info)
 
 
 def check_finite_chains(config: StochasticGradientSettings, step: int, theta: Tensor) -> None:

@@ -7,6 +7,7 @@ import pytest
 import torch
 from exact import linear, linear_data
 
+from mtbkd.density import Density
 from mtbkd.errors import InputError
 from mtbkd.fitting import fit
 from mtbkd.inference import SGHMCConfig, SGLDConfig
@@ -115,3 +116,17 @@ def test_steps_too_long_are_told(config):
 def test_bad_settings_are_refused_by_name(config, changes, told):
     with pytest.raises(InputError, match=told):
         config(**changes)
+
+
+def test_log_densities_of_a_large_pool_are_of_a_part_of_its_rows(monkeypatch):
+    """The same rows for every draw, evenly spread: here every third, whose terms count three times."""
+    monkeypatch.setattr("mtbkd.inference.stochastic_gradient.LOG_DENSITY_ROWS", 4)
+    x, y = linear_data()
+    x, y = x[:12], y[:12]
+    config = SGLDConfig(warmup=5, draws=3, thin=2, num_chains=2, batch_size=6, warm_start=0)
+    found = fit(linear, (x, y), config, progress=False, compiled="never")
+    assert found.info["log_density_rows"] == 4
+    density = Density(linear, (x[::3], y[::3]))
+    theta = density.flatten({name: v.flatten(0, 1) for name, v in found.values.items()})
+    part = (*density.tensors, density.scalar(3.0))
+    torch.testing.assert_close(found.log_density.flatten(), density.log_prob(theta, part))
