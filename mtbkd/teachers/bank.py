@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mtbkd.data.distillation import hash_inputs
 from mtbkd.errors import InputError, nearest
-from mtbkd.teachers.coverage import coverage, partial
+from mtbkd.teachers.coverage import Labels, coverage, partial, placed
 from mtbkd.teachers.values import check_agreement, check_features, check_logits, logits_of_probs
 
 Values = Mapping[str, Tensor | np.ndarray]
@@ -53,22 +53,41 @@ class TeacherBank:
     features: Mapping[str, Mapping[str, Tensor]] = field(default_factory=dict)
 
     @classmethod
-    def from_logits(cls, logits: Values, inputs: Tensor | np.ndarray | None = None) -> "TeacherBank":
+    def from_logits(
+        cls,
+        logits: Values,
+        inputs: Tensor | np.ndarray | None = None,
+        *,
+        classes: Labels | None = None,
+        class_names: Sequence[str] | None = None,
+    ) -> "TeacherBank":
         """A bank of logits `[N, K]`, or draws `[S, N, K]`, a teacher.
 
         inputs: `[N, ...]`, by whose hash the bank later refuses other inputs or another order.
-        Raises `InputError` naming teacher and row for NaN, infinities or shapes that differ.
+        classes: what the columns of a teacher are that does not know all classes, or has them in another order:
+            `{teacher: [its columns' classes]}`, by name, or by index where there are no `class_names` (all K, in order)
+        Raises `InputError` naming teacher and row for NaN, infinities, shapes that differ, or unknown classes.
         """
-        return cls._checked({name: check_logits(name, z) for name, z in logits.items()}, inputs)
+        return cls._checked({n: check_logits(n, z) for n, z in logits.items()}, inputs, classes, class_names)
 
     @classmethod
-    def from_probs(cls, probs: Values, inputs: Tensor | np.ndarray | None = None) -> "TeacherBank":
+    def from_probs(
+        cls,
+        probs: Values,
+        inputs: Tensor | np.ndarray | None = None,
+        *,
+        classes: Labels | None = None,
+        class_names: Sequence[str] | None = None,
+    ) -> "TeacherBank":
         """A bank of probabilities `[N, K]`, or draws `[S, N, K]`, a teacher; z = log p, zeros allowed.
 
+        classes, class_names: as in `from_logits`
         Raises `InputError` naming teacher and row for NaN, negative values, rows that do not sum to 1
-        (within 1e-3; they are renormalised) or shapes that differ.
+        (within 1e-3; they are renormalised), shapes that differ, or unknown classes.
         """
-        return cls._checked({name: logits_of_probs(name, p) for name, p in probs.items()}, inputs)
+        return cls._checked(
+            {n: logits_of_probs(n, p) for n, p in probs.items()}, inputs, classes, class_names
+        )
 
     @classmethod
     def from_predictions(
@@ -93,9 +112,16 @@ class TeacherBank:
         return cls(tuple(checked), tuple(checked.values()), rows_hash, costs, known)
 
     @classmethod
-    def _checked(cls, predictions: dict[str, Tensor], inputs: Tensor | np.ndarray | None) -> "TeacherBank":
+    def _checked(
+        cls,
+        columns: dict[str, Tensor],
+        inputs: Tensor | np.ndarray | None,
+        classes: Labels | None,
+        class_names: Sequence[str] | None,
+    ) -> "TeacherBank":
+        predictions, known = placed(columns, classes or {}, class_names)
         check_agreement(predictions)
-        bank = cls(tuple(predictions), tuple(predictions.values()))
+        bank = cls(tuple(predictions), tuple(predictions.values()), classes=known)
         if inputs is None:
             return bank
         if len(inputs) != bank.num_rows:

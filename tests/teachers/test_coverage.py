@@ -5,6 +5,7 @@ import torch
 
 from mtbkd.errors import InputError
 from mtbkd.teachers import TeacherBank
+from mtbkd.teachers.coverage import coverage_of, known_of, places, spread
 
 KNOWN = torch.tensor([[True, True, False, True], [True, True, True, True]])
 
@@ -74,3 +75,77 @@ def test_a_row_that_is_impossible_in_all_known_classes_is_refused():
     z = torch.tensor([[0.5, 0.5, 0.0], [0.0, 0.0, 1.0]]).log()
     with pytest.raises(InputError, match="row 1 gives every class probability 0"):
         TeacherBank.from_predictions({"a": z}, classes=torch.tensor([[True, True, False]]))
+
+
+# ---- by name -------------------------------------------------------------------------------------------------------
+NAMES = ("cat", "dog", "eel", "fox")
+
+
+def test_columns_find_their_classes_by_name():
+    columns = places("teacher 'a'", ["fox", None, "cat"], NAMES)
+    assert columns == (3, None, 0)
+    assert known_of(columns, 4) == (0, 3)
+    wide = spread(torch.tensor([[1.0, 9.0, 2.0]]), columns, 4)
+    assert wide.tolist() == [[2.0, -torch.inf, -torch.inf, 1.0]]
+    assert known_of(places("teacher 'a'", ["fox", "eel", "dog", "cat"], NAMES), 4) is None
+    assert places("teacher 'a'", [2, 0], [str(k) for k in range(3)]) == (2, 0)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (["cat", "dgo"], "'dgo' is not among.*did you mean 'dog'"),
+        (["cat", "dog", "cat"], "'cat' has two columns"),
+        (["cat", None], "knows 1 of"),
+    ],
+)
+def test_columns_without_a_class_are_refused(labels, message):
+    with pytest.raises(InputError, match=message):
+        places("teacher 'a'", labels, NAMES)
+
+
+def test_coverage_of_indices():
+    expected = torch.tensor([[True, False, True], [True, True, True]])
+    assert torch.equal(coverage_of([(0, 2), None], 3), expected)
+    assert coverage_of([None, None], 3) is None
+
+
+def test_a_bank_of_teachers_with_other_columns():
+    z = torch.randn(2, 6, 4, generator=torch.Generator().manual_seed(1))
+    bank = TeacherBank.from_logits(
+        {"a": z[0, :, :2], "b": z[1]}, classes={"a": ["eel", "cat"]}, class_names=NAMES
+    )
+    assert torch.equal(bank.classes, torch.tensor([[True, False, True, False], [True] * 4]))
+    torch.testing.assert_close(bank.mean_probs()[0][:, [2, 0]], torch.softmax(z[0, :, :2], -1))
+    torch.testing.assert_close(bank.mean_probs()[1], torch.softmax(z[1], -1))
+
+
+def test_another_order_of_all_classes_is_no_partial_teacher():
+    p = torch.tensor([[0.1, 0.2, 0.3, 0.4]])
+    bank = TeacherBank.from_probs({"a": p}, classes={"a": NAMES[::-1]}, class_names=NAMES)
+    assert bank.classes is None
+    torch.testing.assert_close(bank.probs[0], p.flip(-1))
+
+
+def test_indices_need_no_names():
+    p = torch.tensor([[0.5, 0.5], [0.25, 0.75]])
+    halves = TeacherBank.from_probs({"a": p, "b": p}, classes={"a": [0, 1], "b": [2, 3]})
+    assert halves.classes.tolist() == [[True, True, False, False], [False, False, True, True]]
+    beside_five = TeacherBank.from_probs({"a": p, "b": torch.full((2, 5), 0.2)}, classes={"a": [3, 1]})
+    torch.testing.assert_close(beside_five.mean_probs()[0, 1], torch.tensor([0.0, 0.75, 0.0, 0.25, 0.0]))
+
+
+@pytest.mark.parametrize(
+    ("classes", "names", "message"),
+    [
+        ({"aa": [0, 1]}, None, "no teacher 'aa'.*did you mean 'a'"),
+        ({"a": ["cat", "dog"]}, None, "'cat' is a name"),
+        ({"a": ["cat", "dog", "eel"]}, NAMES, "has 2 columns for 3 classes"),
+        ({}, None, "'a' has 2 classes, teacher 'b' 4"),
+    ],
+)
+def test_classes_that_do_not_fit_a_bank_are_refused(classes, names, message):
+    with pytest.raises(InputError, match=message):
+        TeacherBank.from_logits(
+            {"a": torch.zeros(3, 2), "b": torch.zeros(3, 4)}, classes=classes, class_names=names
+        )
