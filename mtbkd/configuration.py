@@ -18,7 +18,16 @@ from mtbkd.inference.engine import EngineConfig
 from mtbkd.teachers import TeachersConfig
 
 # Groups whose method's name chooses a module; the others have one configuration.
-METHOD_GROUPS = ("data", "weighting", "temperature", "prior", "student", "inference", "report")
+METHOD_GROUPS = (
+    "data",
+    "augmentation",
+    "weighting",
+    "temperature",
+    "prior",
+    "student",
+    "inference",
+    "report",
+)
 # Settings that do not change what a run computes, and so are no part of its identity.
 INCIDENTAL = ("fresh", "threads", "teachers.cache")
 
@@ -59,6 +68,7 @@ class RunConfig:
     """All choices of one run, typed; `resolved` is the same as plain data, for run.json and the report."""
 
     data: Any
+    augmentation: Any
     teachers: TeachersConfig
     weighting: Any
     temperature: Any

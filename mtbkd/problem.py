@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mtbkd import registry
+from mtbkd.augmentation import augment
 from mtbkd.configuration import RunConfig
 from mtbkd.data.distillation import DistillationData
 from mtbkd.errors import InputError
@@ -62,10 +63,11 @@ class Problem:
 
 
 def prepare(config: RunConfig) -> Ingredients:
-    """Load the data, state the teachers, and check that the student fits; raises `InputError` otherwise."""
+    """Load the data, enlarge the pool, state the teachers, check the student; raises `InputError` for a mistake."""
     pick_device(config.settings.device)
     seed = config.settings.seed
     data = registry.find("data", config.methods["data"]).load(config.data, seed)
+    data = augment(config.augmentation, data, seed)
     teachers = build_teachers(config.teachers, data, seed)
     student = make_student(config, data)
     check_output(student.skeleton, data.pool.x, data.num_classes)

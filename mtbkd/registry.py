@@ -2,15 +2,16 @@
 
 A method module holds one frozen dataclass named `*Config` and the function its group asks for:
 
-    group       package               function
-    data        mtbkd.data            load(config, seed) -> DistillationData
-    teacher     mtbkd.teachers        build(name, config, data, seed) -> Teacher     (by `kind`)
-    temperature mtbkd.temperature     <name>(bank, labels=None, ...) -> [M] or [M, N]     (see mtbkd/rules.py)
-    weighting   mtbkd.weighting       <name>(bank, labels=None, ...) -> [N, M] or Weights (see mtbkd/rules.py)
-    prior       mtbkd.priors          build(config, bank, weights) -> Prior
-    student     mtbkd.students        build(config, input_shape, num_classes) -> nn.Module
-    inference   mtbkd.inference       sample(...) (see mtbkd/inference/engine.py)
-    report      mtbkd.report          write_report(path, content)
+    group        package               function
+    data         mtbkd.data            load(config, seed) -> DistillationData
+    augmentation mtbkd.augmentation    <name>(config, data, rng) -> Rows, which join the pool
+    teacher      mtbkd.teachers        build(name, config, data, seed) -> Teacher     (by `kind`)
+    temperature  mtbkd.temperature     <name>(bank, labels=None, ...) -> [M] or [M, N]     (see mtbkd/rules.py)
+    weighting    mtbkd.weighting       <name>(bank, labels=None, ...) -> [N, M] or Weights (see mtbkd/rules.py)
+    prior        mtbkd.priors          build(config, bank, weights) -> Prior
+    student      mtbkd.students        build(config, input_shape, num_classes) -> nn.Module
+    inference    mtbkd.inference       sample(...) (see mtbkd/inference/engine.py)
+    report       mtbkd.report          write_report(path, content)
 
 Adding a method is one such file, one YAML and one test; nothing else changes.
 """
@@ -25,6 +26,7 @@ from mtbkd.errors import InputError, nearest
 
 PACKAGES = {
     "data": "mtbkd.data",
+    "augmentation": "mtbkd.augmentation",
     "teacher": "mtbkd.teachers",
     "temperature": "mtbkd.temperature",
     "weighting": "mtbkd.weighting",

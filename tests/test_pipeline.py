@@ -79,6 +79,8 @@ def test_metrics_have_one_shape(finished):
         "teacher_ensemble",
         "kd_student",
         "label_only_student",
+        "teaching",
+        "pool",
         "validation",
         "diagnostics",
         "timing",

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
@@ -20,7 +21,8 @@ class Rows:
     x: `[n, ...]` float32, standardised, what networks see
     y: `[n]` int64 class indices, -1 where unlabelled
     ids: `[n]` unicode, a name for each input (its accession, its file, else its row number in the source)
-    index: `[n]` int64, the row number in the source, by which predictions on disk without ids are matched
+    index: `[n]` int64, the row number in the source, by which predictions on disk without ids are matched; -1 for a row
+        that augmentation made, which is in no source
     raw: `[n, ...]` or None, the inputs before any transformation, for people to look at
     """
 
@@ -38,6 +40,11 @@ class Rows:
         position = rows.numpy()
         raw = None if self.raw is None else self.raw[position]
         return Rows(self.x[rows], self.y[rows], self.ids[position], self.index[rows], raw)
+
+    @property
+    def made(self) -> Tensor:
+        """`[n]` bool: rows that augmentation made of others."""
+        return self.index < 0
 
     @cached_property
     def hash(self) -> str:
@@ -58,6 +65,7 @@ class DistillationData:
     class_names: K names
     kind: what an input is, for the default network and for the report
     supplied: predictions that came with the data, `{teacher: {split: logits [n, K] or [S, n, K]}}`
+    encode: inputs `[n, ...]` made of other raw ones `[n]`, by the pool's statistics; None where the source cannot
     """
 
     name: str
@@ -70,6 +78,7 @@ class DistillationData:
     ood_name: str = "rows marked ood in the data"
     kind: Literal["vector", "image", "sequence"] = "vector"
     supplied: dict[str, dict[str, Tensor]] = field(default_factory=dict)
+    encode: Callable[[np.ndarray], Tensor] | None = None
 
     @property
     def num_classes(self) -> int:

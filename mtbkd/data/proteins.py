@@ -97,11 +97,17 @@ def load(config: ProteinsConfig, seed: int) -> DistillationData:
     if config.fit_on == "all":
         pool = np.sort(np.concatenate([split.pool, split.validation]))
         split = replace(split, pool=pool, validation=np.empty(0, np.int64))
-    x = _inputs(sequences, split.pool, config)
+    features = _features(sequences, config)
+    x = _treated(features, split.pool, config)
+
+    def encode(others: np.ndarray) -> Tensor:
+        both = np.concatenate([features, _features(others, config)])
+        return torch.from_numpy(_treated(both, split.pool, config)[len(features) :])
+
     rows = Rows(
         torch.from_numpy(x), torch.from_numpy(source.y), source.ids, torch.arange(len(x)), raw=sequences
     )
-    return assemble(
+    data = assemble(
         path.stem,
         rows,
         split,
@@ -111,6 +117,7 @@ def load(config: ProteinsConfig, seed: int) -> DistillationData:
         kind="sequence",
         supplied={name: _by_part(z, source.with_logits, split) for name, z in source.logits.items()},
     )
+    return replace(data, encode=encode)
 
 
 def _from_csv(path: Path, config: ProteinsConfig, seed: int) -> _Source:
@@ -200,9 +207,8 @@ def _inner_index(index: np.ndarray, size: int, what: str) -> np.ndarray:
     return index
 
 
-def _inputs(sequences: np.ndarray, pool: np.ndarray, config: ProteinsConfig) -> np.ndarray:
+def _treated(features: np.ndarray, pool: np.ndarray, config: ProteinsConfig) -> np.ndarray:
     """What networks see, `[n, D]` float32, with statistics of the rows `pool` alone."""
-    features = _features(sequences, config)
     if config.treatment == "standard":
         x = standardise(features, pool)
     elif config.features == "classical":

@@ -38,6 +38,7 @@ def metrics_of(
         for name, posterior in models.named.items()
     }
     teachers, ensemble = teacher_metrics(problem, findings)
+    pool = problem.data.pool
     found = {
         "student": students["student"],
         "teachers": teachers,
@@ -45,6 +46,11 @@ def metrics_of(
         "kd_student": students.get("kd_student"),
         "label_only_student": students.get("label_only_student"),
         "teaching": teaching(problem, models.student),
+        "pool": {
+            "rows": len(pool),
+            "labelled": int((pool.y >= 0).sum()),
+            "made_by_augmentation": int(pool.made.sum()),
+        },
         "validation": validation_metrics(problem.data.validation.y, findings),
         "diagnostics": asdict(findings.diagnostics),
         # The step that a fit went on from, where one was stopped.

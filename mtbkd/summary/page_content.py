@@ -70,12 +70,15 @@ def facts(config: RunConfig, problem: Problem, student: Posterior) -> dict[str, 
     """What was run, in the order to be read."""
     data = problem.data
     labelled = int((data.pool.y >= 0).sum())
-    parts = [f"{len(data.pool):,} in the pool, {labelled:,} of them labelled"]
+    made = int(data.pool.made.sum())
+    added = f"{made:,} of them made by augmentation, {labelled:,}" if made else f"{labelled:,} of them"
+    parts = [f"{len(data.pool):,} in the pool, {added} labelled"]
     parts += [f"{len(rows):,} {name}" for name, rows in data.splits.items() if name in ("validation", "test")]
     if data.ood is not None and len(data.ood):
         parts.append(f"{len(data.ood):,} out of distribution ({data.ood_name})")
     said = {
         "Data": f"{data.name}: {'; '.join(parts)}; {data.num_classes} classes",
+        "Augmentation": method(config, "augmentation") if made else "",
         "Teachers": ", ".join(problem.prior.names),
         "Teachers not asked": "; ".join(
             reason.removeprefix("no bank for ") for reason in problem.missing.values()

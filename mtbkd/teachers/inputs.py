@@ -17,5 +17,8 @@ def chosen_inputs(name: str, rows: Rows, inputs: str) -> np.ndarray:
     if inputs == "transformed":
         return rows.x.numpy()
     if rows.raw is None:
-        raise InputError(f"teacher '{name}': these data keep no raw inputs; choose inputs: transformed")
+        raise InputError(
+            f"teacher '{name}': these data keep no raw inputs, as they came or after their augmentation; "
+            "choose inputs: transformed"
+        )
     return rows.raw

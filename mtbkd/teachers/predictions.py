@@ -12,7 +12,7 @@ from mtbkd.data.distillation import DistillationData, Rows
 from mtbkd.data.npz import existing
 from mtbkd.errors import InputError, nearest, require_choice
 from mtbkd.teachers.prediction_files import PredictionFile, read_csv_or_parquet, read_predictions_npz
-from mtbkd.teachers.split_predictions import SplitPredictions
+from mtbkd.teachers.split_predictions import SplitPredictions, refuse_made_rows
 from mtbkd.teachers.teacher import Teacher
 from mtbkd.teachers.values import check_logits, logits_of_probs
 
@@ -76,6 +76,8 @@ def _read(name: str, path: str, config: PredictionsConfig, class_names: Sequence
 
 def _matched(what: str, file: PredictionFile, rows: Rows) -> np.ndarray:
     """The file's `[S, n, K]` at the given rows."""
+    if file.inputs_hash != rows.hash:
+        refuse_made_rows(what, rows)
     if file.inputs_hash is not None:
         if file.inputs_hash != rows.hash or file.values.shape[1] != len(rows):
             raise InputError(

@@ -56,6 +56,19 @@ class SplitPredictions:
         return None, None
 
 
+def refuse_made_rows(what: str, rows: Rows) -> None:
+    """Raise `InputError` where augmentation made rows, of which stored predictions say nothing.
+
+    Their names say how they were made, not with which seed: a prediction found by name could be of another input.
+    """
+    if bool(rows.made.any()):
+        raise InputError(
+            f"{what}: stored predictions know the source's inputs, and augmentation made {int(rows.made.sum())} "
+            "others; choose augmentation=none, or teachers that can be asked about new inputs (kinds ensemble, "
+            "estimator, skops_file, torch_module, saved_posterior)"
+        )
+
+
 def _split_of(data: DistillationData, rows: Rows) -> str | None:
     for split, known in data.splits.items():
         if known is rows or (known.hash == rows.hash and np.array_equal(known.ids, rows.ids)):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from mtbkd.data.distillation import DistillationData
 from mtbkd.errors import InputError, nearest
-from mtbkd.teachers.split_predictions import SplitPredictions
+from mtbkd.teachers.split_predictions import SplitPredictions, refuse_made_rows
 from mtbkd.teachers.teacher import Teacher
 from mtbkd.teachers.values import check_logits
 
@@ -17,7 +17,8 @@ class SuppliedConfig:
 
 
 def build(name: str, config: SuppliedConfig, data: DistillationData, seed: int) -> Teacher:
-    """The teacher of that name in `data.supplied`; raises `InputError` where there is none."""
+    """The teacher of that name in `data.supplied`; raises `InputError` where there is none, or the pool has
+    rows that augmentation made."""
     wanted = name if config.teacher is None else config.teacher
     if not data.supplied:
         raise InputError(
@@ -28,6 +29,7 @@ def build(name: str, config: SuppliedConfig, data: DistillationData, seed: int) 
             f"teacher '{name}': data '{data.name}' has no predictions of '{wanted}'; "
             f"{nearest(wanted, data.supplied)}"
         )
+    refuse_made_rows(f"teacher '{name}'", data.pool)
     checked = {
         split: check_logits(name, z) for split, z in data.supplied[wanted].items() if split in data.splits
     }
