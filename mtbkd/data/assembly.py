@@ -1,5 +1,6 @@
 """From all rows of a source to one distillation problem."""
 
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -73,6 +74,22 @@ def assemble(
     )
     visible = visible_labels(data.teacher_y.numpy(), labelled_fraction, class_names, seed)
     return data.with_pool_labels(torch.from_numpy(visible))
+
+
+def labelled_only(data: DistillationData) -> DistillationData:
+    """The same problem without the pool's rows whose label the student does not see; teachers still learn from all."""
+    seen = (data.pool.y >= 0).nonzero().flatten()
+    supplied = {
+        name: {split: z[..., seen, :] if split == "pool" else z for split, z in said.items()}
+        for name, said in data.supplied.items()
+    }
+    return replace(
+        data,
+        pool=data.pool.take(seen),
+        teacher_y=data.teacher_y[seen],
+        teaching=replace(data.pool, y=data.teacher_y),
+        supplied=supplied,
+    )
 
 
 def _unlabelled(rows: Rows) -> Rows:

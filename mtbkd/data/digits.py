@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 import torch
 
-from mtbkd.data.assembly import assemble, standardise_channels
+from mtbkd.data.assembly import assemble, labelled_only, standardise_channels
 from mtbkd.data.distillation import DistillationData, Rows
 from mtbkd.data.splits import stratified_split
 from mtbkd.errors import require_choice, require_fraction
@@ -21,10 +21,11 @@ OUT_OF_DISTRIBUTION = {
 
 @dataclass(frozen=True)
 class DigitsConfig:
-    """labelled_fraction, validation_fraction, test_fraction: shares; image: `[1, 8, 8]` inputs, not `[64]`;
-    ood: `permuted`, `rotated` or `none`."""
+    """labelled_fraction, validation_fraction, test_fraction: shares; unlabelled: whether the pool keeps rows without a
+    visible label; image: `[1, 8, 8]` inputs, not `[64]`; ood: `permuted`, `rotated` or `none`."""
 
     labelled_fraction: float = 0.2
+    unlabelled: bool = True
     validation_fraction: float = 0.1
     test_fraction: float = 0.1
     image: bool = False
@@ -66,6 +67,7 @@ def load(config: DigitsConfig, seed: int) -> DistillationData:
     )
     names = tuple(str(k) for k in range(10))
     data = assemble("digits", rows, split, names, config.labelled_fraction, seed)
+    data = data if config.unlabelled else labelled_only(data)
     kind: Literal["image", "vector"] = "image" if config.image else "vector"
     return dataclasses.replace(data, kind=kind, ood_name=OUT_OF_DISTRIBUTION.get(config.ood, data.ood_name))
 

@@ -59,6 +59,7 @@ class DistillationData:
     pool: what the student is fitted to; `y` is -1 where the student may not see the label
     teacher_y: `[len(pool)]` labels that teachers trained by the run may see (-1 unknown): teachers come
         from richer labelled data than the student
+    teaching: rows, with labels, that these teachers learn from instead of the pool, None where they learn from it
     validation: labelled rows that nothing is fitted to: calibration of teachers, every choice
     test: labelled rows for the report, nothing is ever chosen on them
     ood: out-of-distribution inputs, or None; their `y` is not used; ood_name: what they are, in words
@@ -79,6 +80,7 @@ class DistillationData:
     kind: Literal["vector", "image", "sequence"] = "vector"
     supplied: dict[str, dict[str, Tensor]] = field(default_factory=dict)
     encode: Callable[[np.ndarray], Tensor] | None = None
+    teaching: Rows | None = None
 
     @property
     def num_classes(self) -> int:

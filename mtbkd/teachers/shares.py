@@ -19,19 +19,22 @@ def check_share(share: Sequence[float]) -> None:
 def training_rows(
     name: str, data: DistillationData, share: Sequence[float], seed: int
 ) -> tuple[Tensor, Tensor]:
-    """Inputs `[n, ...]` and labels `[n]` of the interval `share` of the pool's rows with teacher labels.
+    """Inputs `[n, ...]` and labels `[n]` of the interval `share` of the rows with teacher labels: the pool's, or those
+    that the data keep for teachers.
 
     The rows are permuted by `seed` first, the same permutation for every teacher of a run, so that shares
     which overlap overlap exactly. Raises `InputError` where fewer than two classes are left.
     """
-    known = (data.teacher_y >= 0).nonzero().flatten().numpy()
+    source = data.pool if data.teaching is None else data.teaching
+    labels = data.teacher_y if data.teaching is None else data.teaching.y
+    known = (labels >= 0).nonzero().flatten().numpy()
     order = np.random.default_rng(seed).permutation(known)
     lo, hi = (round(edge * len(order)) for edge in share)
     rows = torch.from_numpy(np.sort(order[lo:hi]))
-    y = data.teacher_y[rows]
+    y = labels[rows]
     if len(y.unique()) < 2:
         raise InputError(
             f"teacher '{name}': share {list(share)} of the {len(known)} labelled rows holds {len(rows)} rows "
             f"of {len(y.unique())} classes; give it a wider share, or the data more teacher labels"
         )
-    return data.pool.x[rows], y
+    return source.x[rows], y

@@ -1,12 +1,16 @@
 """The default source: sizes, shares and that its out-of-distribution inputs are what they say."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 from sklearn.datasets import load_digits
 
+from mtbkd.data.assembly import labelled_only
 from mtbkd.data.digits import DigitsConfig, load
 from mtbkd.errors import InputError
+from mtbkd.teachers.shares import training_rows
 
 SOURCE = load_digits()
 
@@ -77,3 +81,27 @@ def test_bad_values_are_named():
         DigitsConfig(ood="permutted")
     with pytest.raises(InputError, match=r"labelled_fraction is 1\.5"):
         DigitsConfig(labelled_fraction=1.5)
+
+
+def test_without_the_unlabelled_rows_the_pool_is_small_and_its_teachers_the_same():
+    whole, few = load(DigitsConfig(), 3), load(DigitsConfig(unlabelled=False), 3)
+    seen = whole.pool.y >= 0
+    assert torch.equal(few.pool.x, whole.pool.x[seen])
+    assert torch.equal(few.pool.y, whole.pool.y[seen])
+    assert torch.equal(few.teacher_y, few.pool.y)
+    assert torch.equal(few.teaching.x, whole.pool.x)
+    assert torch.equal(few.teaching.y, whole.teacher_y)
+    assert few.test.hash == whole.test.hash
+    for share in ([0.0, 0.5], [0.25, 0.75]):
+        (x, y), (x_few, y_few) = (training_rows("t", data, share, 3) for data in (whole, few))
+        assert torch.equal(x, x_few)
+        assert torch.equal(y, y_few)
+
+
+def test_supplied_predictions_follow_the_rows():
+    whole = load(DigitsConfig(), 0)
+    draws = torch.arange(2 * 1437 * 10.0).view(2, 1437, 10)
+    data = dataclasses.replace(whole, supplied={"t": {"pool": draws, "test": torch.zeros(180, 10)}})
+    few = labelled_only(data)
+    assert torch.equal(few.supplied["t"]["pool"], draws[:, whole.pool.y >= 0])
+    assert few.supplied["t"]["test"].shape == (180, 10)
