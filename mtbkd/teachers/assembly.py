@@ -25,16 +25,22 @@ def build_teachers(config: TeachersConfig, data: DistillationData, seed: int) ->
                 f"teachers.members is empty and data '{data.name}' came without predictions; name teachers"
             )
         return [build_supplied(name, SuppliedConfig(), data, seed) for name in data.supplied]
-    checked = [(name, *_checked(name, member, config.trusted)) for name, member in config.members.items()]
-    return [find("teacher", kind).build(name, member, data, seed) for name, kind, member in checked]
+    members = {f"teachers.members.{name}": member for name, member in config.members.items()}
+    checked = [checked_member(where, member, config.trusted) for where, member in members.items()]
+    return [
+        find("teacher", kind).build(name, member, data, seed)
+        for name, (kind, member) in zip(config.members, checked, strict=True)
+    ]
 
 
-def _checked(name: str, member: Any, trusted: list[str]) -> tuple[str, Any]:
-    """The kind of a member and its configuration, of the types that the kind asks for."""
+def checked_member(where: str, member: Any, trusted: list[str]) -> tuple[str, Any]:
+    """The kind of a member and its configuration, of the types that the kind asks for.
+
+    where: how errors call it; trusted: further types that skops files may hold
+    """
     from omegaconf import OmegaConf
     from omegaconf.errors import ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
 
-    where = f"teachers.members.{name}"
     if not isinstance(member, Mapping) or "kind" not in member:
         raise InputError(f"{where} is {member}; give it a kind: {', '.join(names('teacher'))}")
     kind = str(member["kind"])

@@ -18,6 +18,7 @@ from mtbkd.teachers import BankCache, TeachersConfig, ask_all, build_teachers
 
 CONF = Path(__file__).parents[2] / "conf" / "teachers"
 KINDS = (
+    "broken",
     "ensemble",
     "estimator",
     "predictions",
@@ -152,7 +153,7 @@ def test_a_template_says_what_is_not_set(name, digits):
             r"teachers\.members\.a\.kind: unknown kind 'estimater'; did you mean 'estimator'",
         ),
         ({"kind": "assembly"}, "unknown kind 'assembly'"),
-        ({"estimator": "svc"}, r"teachers\.members\.a is .*give it a kind: ensemble, estimator"),
+        ({"estimator": "svc"}, r"teachers\.members\.a is .*give it a kind: broken, ensemble, estimator"),
         ("forest", "give it a kind"),
         (
             {"kind": "estimator", "estimater": "svc"},
