@@ -70,7 +70,12 @@ def words_for(choice: str, folder: Path, table_run: list[str]) -> list[str]:
     on_proteins = ["data=proteins", "teachers=supplied", proteins, *ENGINE, cache]
     first = "teachers.members.first"
     linear = "{in_features:2,out_features:3}"
+    trained = ["teachers=table_trio", *SMALL["table_trio"], *ENGINE, cache]
     special = {
+        "augmentation/shift": [*on_digits, "augmentation=shift"],
+        "augmentation/noise": [*trained, *on_table, "augmentation=noise"],
+        "augmentation/mixup": [*trained, *on_table, "augmentation=mixup"],
+        "augmentation/crop": [*trained, "data=proteins", proteins, "augmentation=crop"],
         "data/digits": on_digits,
         "data/breast_cancer": [
             "data=breast_cancer",
