@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from mtbkd.teachers.bank import TeacherBank
+from mtbkd.weighting.complement import complement
 
 
 @dataclass(frozen=True)
@@ -20,12 +21,4 @@ def entropy(bank: TeacherBank, labels: Tensor | None = None) -> Tensor:
 
     One teacher, or a row where every H is 0, gets uniform weights: the formula is 0/0 there.
     """
-    entropies = torch.special.entr(bank.mean_probs()).sum(-1).T
-    count = bank.num_teachers
-    if count == 1:
-        return torch.ones_like(entropies)
-    total = entropies.sum(-1, keepdim=True)
-    shares = entropies / torch.where(total > 0, total, 1.0)
-    # Where only one teacher is unsure its share can round to just above 1.
-    weights = (1 - shares).clamp_min(0) / (count - 1)
-    return torch.where(total > 0, weights, 1 / count)
+    return complement(torch.special.entr(bank.mean_probs()).sum(-1).T)
