@@ -81,6 +81,7 @@ class DirichletMixture(TeacherPrior):
         counts = s[..., None] * probs
         offset = self.weights.double().log() + log_normalizer(counts, normalize, self.num_known)  # [N, M]
         self.precision = s.float()
+        self.slope = normalizer_slope(counts, normalize, self.num_known).float()
         largest = offset.max(-1).values
         self.tensors = {"offset": (offset - largest[:, None]).float(), "counts": counts.float()}
         self.log_constant = largest
@@ -90,14 +91,19 @@ class DirichletMixture(TeacherPrior):
         if self.log_known is not None:
             self.tensors["log_known"] = self.log_known
 
-    def components(self, log_q: Tensor, *tensors: Tensor) -> Tensor:
-        """Log of each weighted component, `[..., n, M]`."""
+    def fit(self, log_q: Tensor, *tensors: Tensor) -> Tensor:
+        """`s_m p_m . log q`, less `s_m log Q_m` where not all classes are known: how well each teacher agrees with the
+        student, `[..., n, M]`."""
         given = self.given(tensors)
         counts = given["counts"]
-        log = given["offset"] + (counts @ log_q[..., None]).squeeze(-1)
+        fit = (counts @ log_q[..., None]).squeeze(-1)
         if "log_known" in given:
-            log = log - counts.sum(-1) * log_mass(log_q, given["log_known"])
-        return log
+            fit = fit - counts.sum(-1) * log_mass(log_q, given["log_known"])
+        return fit
+
+    def components(self, log_q: Tensor, *tensors: Tensor) -> Tensor:
+        """Log of each weighted component, `[..., n, M]`."""
+        return self.given(tensors)["offset"] + self.fit(log_q, *tensors)
 
     def score(self, log_q: Tensor, *tensors: Tensor) -> Tensor:
         """`scale * log sum_m exp(components)`, `[..., n, K]` -> `[..., n]`."""
@@ -116,6 +122,21 @@ class DirichletMixture(TeacherPrior):
         gradient. `[..., n, K]` -> `[..., n, M]`."""
         return torch.softmax(self.components(self.log_q(logits), *self.at(rows)), -1)
 
+    def influence(self, logits: Tensor, rows: Tensor) -> Tensor:
+        """Derivatives in the teachers' precisions, `[..., n, K]` -> `[..., n, M]` (see `TeacherPrior.influence`).
+
+            density   T_m = r_m s_m sum_k p_mk (log q_k - psi(1 + s_m p_mk) + psi(K + s_m))
+            peak      T_m = -r_m s_m KL(p_m || q)
+            none      T_m = -r_m s_m CE(p_m, q)
+
+        times the row's scale; of |C| in place of K classes, and of q_C / Q_C, where a teacher knows only C.
+        """
+        log_q, tensors = self.log_q(logits), self.at(rows)
+        fit = self.fit(log_q, *tensors)
+        given = self.given(tensors)
+        influence = torch.softmax(given["offset"] + fit, -1) * (fit + self.slope[rows])
+        return given["scale"][:, None] * influence if "scale" in given else influence
+
 
 def log_normalizer(counts: Tensor, normalize: str, num_known: Tensor | None = None) -> Tensor:
     """What is added to `counts . log q` (less `s log Q_C`) to normalise a component, `[..., K]` -> `[...]`.
@@ -133,6 +154,18 @@ def log_normalizer(counts: Tensor, normalize: str, num_known: Tensor | None = No
         share = counts / total.clamp(min=torch.finfo(counts.dtype).tiny)
         return (total * torch.special.entr(share)).sum(-1)
     return torch.zeros_like(counts[..., 0])
+
+
+def normalizer_slope(counts: Tensor, normalize: str, num_known: Tensor | None = None) -> Tensor:
+    """Derivative of `log_normalizer(alpha counts)` in alpha at 1, `[..., K]` -> `[...]`.
+
+    density: s psi(|C| + s) - sum_k counts_k psi(1 + counts_k); the others are proportional to s.
+    """
+    if normalize != "density":
+        return log_normalizer(counts, normalize, num_known)
+    total = counts.sum(-1)
+    known = counts.shape[-1] if num_known is None else num_known
+    return total * torch.digamma(known + total) - (counts * torch.digamma(1 + counts)).sum(-1)
 
 
 def build(config: DirichletMixtureConfig, bank: TeacherBank, weights: Tensor | Weights) -> DirichletMixture:

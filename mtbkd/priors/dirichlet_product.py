@@ -61,7 +61,8 @@ class DirichletProduct(TeacherPrior):
         require_choice("precision", precision, PRECISION)
         s = teacher_precision(bank, concentration, precision, min_precision, max_precision, temperature)
         share = self.weights.double() * s  # [N, M]
-        counts = (share[..., None] * bank.mean_probs(temperature).transpose(0, 1).double()).sum(1)
+        voices = share[..., None] * bank.mean_probs(temperature).transpose(0, 1).double()  # [N, M, K]
+        counts = voices.sum(1)
         self.precision = s.float()
         self.share = (share / share.sum(-1, keepdim=True).clamp(min=torch.finfo(share.dtype).tiny)).float()
         self.log_constant = pooled_normalizer(bank, share, temperature)
@@ -69,6 +70,7 @@ class DirichletProduct(TeacherPrior):
         if paper_scale:
             strength = strength * temperature**2
         self.log_constant = strength * self.log_constant
+        self.voices = (strength[:, None, None] * voices).float()
         self.tensors = {"counts": (strength[:, None] * counts).float()}
         if self.log_known is not None:
             self.tensors |= {"pull": (strength[:, None] * share).float(), "log_known": self.log_known}
@@ -89,6 +91,19 @@ class DirichletProduct(TeacherPrior):
     def responsibilities(self, logits: Tensor, rows: Tensor) -> Tensor:
         """Proportional to `w_m s_m`, whatever the student says. `[..., n, K]` -> `[..., n, M]`."""
         return self.share[rows].expand(*logits.shape[:-1], -1)
+
+    def influence(self, logits: Tensor, rows: Tensor) -> Tensor:
+        """Derivatives in the teachers' precisions, `[..., n, K]` -> `[..., n, M]` (see `TeacherPrior.influence`).
+
+            T_m = scale w_m s_m (p_m . log q - log Q_m) + const
+
+        The constant is the normaliser's part, which does not depend on the student.
+        """
+        log_q, voices = self.log_q(logits), self.voices[rows]
+        influence = (voices @ log_q[..., None]).squeeze(-1)
+        if self.log_known is None:
+            return influence
+        return influence - voices.sum(-1) * log_mass(log_q, self.log_known[rows])
 
 
 def pooled_normalizer(bank: TeacherBank, share: Tensor, temperature: float) -> Tensor:

@@ -53,6 +53,16 @@ class TeacherPrior(ABC):
         """How much each teacher weighs in the gradient at the given rows, `[..., n, K]` -> `[..., n, M]`."""
 
     @abstractmethod
+    def influence(self, logits: Tensor, rows: Tensor) -> Tensor:
+        """What a little more of each teacher does to the log-density, T_m, by which its sensitivity is told.
+
+            T_m = d / d alpha_m [log_prob + log_constant] at alpha = 1,    s_m -> alpha_m s_m
+
+        The weights w, the scale and the other teachers' precisions stay as they are; a constant in the student may be
+        left out. `[..., n, K]` and pool rows `[n]` -> `[..., n, M]`
+        """
+
+    @abstractmethod
     def pull(self, log_q: Tensor, *tensors: Tensor) -> Tensor:
         """Pseudo-observations of each teacher in the gradient, `scale r_m s_m`; asked only where a teacher does not
         know all classes. `[..., n, K]` and the rows' tensors -> `[..., n, M]`."""
