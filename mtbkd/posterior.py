@@ -61,6 +61,8 @@ class Posterior:
         meta = {"engine": config.name, "config": asdict(config), "seed": seed, "seconds": seconds}  # type: ignore[call-overload]
         meta["execution"] = asdict(density.execution)
         skeleton = model.skeleton if isinstance(model, Student) else None
+        if isinstance(model, Student):
+            meta["weight_prior"] = model.weight_prior.record()
         return cls(
             values=values,
             log_density=draws.log_density.detach().cpu(),

@@ -125,6 +125,7 @@ def plan(density: Density, config: LaplaceConfig) -> Work:
                 "as a Student does; use full or diagonal"
             )
         return Work(False, d, HESSIAN_ROWS, loop=False, passes=1)
+    curvature.weight_precision(density)  # a prior that has none says so before the work
     low_rank = config.structure == "low_rank"
     first = density.tensors[0][:1]
     anywhere = torch.zeros(d, dtype=density.dtype, device=density.device)

@@ -27,9 +27,7 @@ def as_function(
         return student.logits(weights_of(theta), rows)
 
     def log_prior(theta: Tensor) -> Tensor:
-        priors = student.weight_prior.distributions(student.skeleton, x)
-        values = weights_of(theta)
-        return torch.stack([prior.log_prob(values[name]) for name, prior in priors.items()]).sum()
+        return student.weight_prior.log_prob(student.skeleton, weights_of(theta), x)
 
     initial = student.initial(generator_of(seed))
     start = torch.cat([initial[name].flatten() for name in shapes])

@@ -19,7 +19,7 @@ from mtbkd.data.labels import warn_missing_classes
 from mtbkd.errors import InputError, require_at_least
 from mtbkd.priors.prior import TeacherPrior, categorical_precision
 from mtbkd.students.skeleton import Skeleton, check_output
-from mtbkd.students.weight_prior import NormalWeights, sample_weights
+from mtbkd.students.weight_prior import NormalWeights, WeightPrior
 
 
 class Student(PyroModule):
@@ -28,7 +28,8 @@ class Student(PyroModule):
     network: any `nn.Module` from inputs `[n, ...]` to logits `[n, K]`, without BatchNorm and dropout
     prior: what the teachers say, or None: labels only
     strength: beta, the power on the teacher factor (0 leaves the teachers out)
-    weight_prior: prior on the weights, by default normal with standard deviation 3 / sqrt(fan-in)
+    weight_prior: prior on the weights, by default normal with standard deviation 3 / sqrt(fan-in); `PosteriorWeights`
+        is what earlier students know
     bayesian: which layers get a posterior, 'all', 'last' or module paths; the others are held at their MAP
 
     As a Pyro model it is called with a batch's tensors: `student(x, y, *teacher_tensors, scale=N / n)`.
@@ -41,7 +42,7 @@ class Student(PyroModule):
         prior: TeacherPrior | None = None,
         *,
         strength: float = 1.0,
-        weight_prior: NormalWeights | None = None,
+        weight_prior: WeightPrior | None = None,
         bayesian: str | list[str] = "all",
     ) -> None:
         super().__init__()
@@ -50,6 +51,7 @@ class Student(PyroModule):
         self.prior = prior
         self.strength = strength
         self.weight_prior = weight_prior or NormalWeights()
+        self.weight_prior.distributions(self.skeleton, torch.zeros(1))  # refuses another network's
         self.bayesian = self.skeleton.parameters_of(bayesian)
 
     def forward(self, x: Tensor, y: Tensor, *teachers: Tensor, scale: Tensor | None = None) -> Tensor:
@@ -58,7 +60,7 @@ class Student(PyroModule):
         x: `[n, ...]`; y: `[n]`, -1 where unlabelled; teachers: the prior's tensors at these rows;
         scale: N / n where the n rows are a mini-batch of the pool's N.
         """
-        weights = sample_weights(self.weight_prior.distributions(self.skeleton, x))
+        weights = self.weight_prior.sample(self.skeleton, x)
         logits = self.skeleton(weights, x)
         log_probs = torch.log_softmax(logits, -1)
         with pyro.plate("rows", len(x)), poutine.scale(scale=1.0 if scale is None else scale):
@@ -87,9 +89,10 @@ class Student(PyroModule):
         return precision
 
     def weight_precision(self, x: Tensor) -> dict[str, Tensor]:
-        """One over the weight prior's variance, `[*shape]` by parameter, in the dtype and on the device of `x`."""
-        priors = self.weight_prior.distributions(self.skeleton, x)
-        return {name: prior.variance.reciprocal() for name, prior in priors.items()}
+        """One over the weight prior's variance, `[*shape]` by parameter, in the dtype and on the device of `x`.
+
+        Raises `InputError` for a weight prior without one, a mixture."""
+        return self.weight_prior.precision(self.skeleton, x)
 
     def rows(self, data: "DistillationData | tuple[Tensor, Tensor]") -> tuple[Tensor, ...]:
         """The model's tensors for a pool, each `[N, ...]`: inputs, labels, what the prior needs of the teachers.

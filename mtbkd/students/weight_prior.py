@@ -1,7 +1,9 @@
 """Priors on a student's weights."""
 
 import math
-from typing import ClassVar
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import pyro
 import torch
@@ -18,7 +20,42 @@ Shape = torch.Size | list[int] | tuple[int, ...]
 _SINGLE = torch.Size()
 
 
-class NormalWeights:
+class WeightPrior(ABC):
+    """A prior on all weights of a network: a Pyro sub-model with one site a parameter, named as it is."""
+
+    @abstractmethod
+    def distributions(self, skeleton: Skeleton, like: Tensor) -> dict[str, TorchDistributionMixin]:
+        """One distribution a parameter, in the dtype and on the device of `like`.
+
+        Raises `InputError` for a prior on the weights of another network."""
+
+    @abstractmethod
+    def initial(self, skeleton: Skeleton, generator: torch.Generator) -> dict[str, Tensor]:
+        """Weights to start an optimisation from."""
+
+    @abstractmethod
+    def record(self) -> dict[str, Any]:
+        """What it is, as plain data, kept with a posterior."""
+
+    def sample(self, skeleton: Skeleton, like: Tensor) -> dict[str, Tensor]:
+        """Declare every weight as a Pyro sample site; a prior that is no product over parameters adds a factor."""
+        return sample_weights(self.distributions(skeleton, like))
+
+    def log_prob(self, skeleton: Skeleton, weights: Mapping[str, Tensor], like: Tensor) -> Tensor:
+        """Log-density of all weights, `[*shape]` by parameter, a scalar."""
+        priors = self.distributions(skeleton, like)
+        return torch.stack([prior.log_prob(weights[name]) for name, prior in priors.items()]).sum()
+
+    def precision(self, skeleton: Skeleton, like: Tensor) -> dict[str, Tensor]:
+        """Minus the second derivative of the log-density in each weight, `[*shape]` by parameter.
+
+        Raises `InputError` for a prior in which it is not constant.
+        """
+        priors = self.distributions(skeleton, like)
+        return {name: prior.variance.reciprocal() for name, prior in priors.items()}
+
+
+class NormalWeights(WeightPrior):
     """Independent normals on all weights: `N(theta; loc, sigma^2)`, a Pyro sub-model.
 
     scale: standard deviation (not the variance). kind 'fixed': the same for every weight; 'fan_in': weights of a
@@ -32,9 +69,20 @@ class NormalWeights:
         self.scale = scale
         self.kind = kind
 
+    def record(self) -> dict[str, Any]:
+        """What `of_record` makes it from again."""
+        return {"name": "normal", "scale": self.scale, "kind": self.kind}
+
+    @classmethod
+    def of_record(cls, record: object) -> "NormalWeights | None":
+        """The prior that a posterior was kept with, None where it is another one or not told."""
+        if not isinstance(record, Mapping) or record.get("name") != "normal":
+            return None
+        return cls(float(record["scale"]), str(record["kind"]))
+
     def distributions(self, skeleton: Skeleton, like: Tensor) -> dict[str, TorchDistributionMixin]:
         """One distribution a parameter, in the dtype and on the device of `like`."""
-        result = {}
+        result: dict[str, TorchDistributionMixin] = {}
         for name, shape in skeleton.shapes.items():
             loc = 1.0 if is_gain(skeleton, name) else 0.0
             scale = self.scale / math.sqrt(fan_in(shape)) if self.kind == "fan_in" else self.scale

@@ -1,0 +1,58 @@
+"""The product of posteriors that share one prior, as one normal."""
+
+from collections.abc import Sequence
+
+import torch
+
+from mtbkd.errors import InputError
+from mtbkd.students.posterior_moments import Moments
+from mtbkd.students.skeleton import Skeleton
+from mtbkd.students.weight_prior import NormalWeights
+
+
+def product(found: Sequence[Moments], prior: NormalWeights, skeleton: Skeleton) -> Moments:
+    """prod_m N_m / N_0^(M - 1): precisions add, and so do precisions times means.
+
+    Raises `InputError` where a precision is not positive, naming the posterior that is widest there.
+    """
+    base = prior.distributions(skeleton, torch.zeros(1, dtype=torch.float64))
+    again = len(found) - 1
+    mean, variance = {}, {}
+    for name in skeleton.shapes:
+        precisions = torch.stack([one.variance[name].reciprocal() for one in found])
+        of_prior = base[name].variance.reciprocal()
+        total = precisions.sum(0) - again * of_prior
+        if bool(bad := int((~(total > 0)).sum())):
+            first = int((~(total > 0)).flatten().nonzero()[0])
+            widest = found[int(precisions.flatten(1)[:, first].argmin())]
+            raise InputError(
+                f"weight prior: the product of {len(found)} posteriors has a precision that is not positive for {bad} "
+                f"of {total.numel()} weights of parameter '{name}': posterior '{widest.name}' has a variance of "
+                f"{float(widest.variance[name].flatten()[first]):.4g} there and the prior "
+                f"{float(of_prior.flatten()[first].reciprocal()):.4g}; keep more draws, see that prior= is the "
+                "prior of those fits, multiply fewer, or use the pool 'mixture'"
+            )
+        weighted = sum(p * one.mean[name] for p, one in zip(precisions, found, strict=True))
+        variance[name] = total.reciprocal()
+        mean[name] = (weighted - again * of_prior * base[name].mean) * variance[name]
+    return Moments("product", mean, variance)
+
+
+def prior_of(found: Sequence[Moments]) -> NormalWeights:
+    """The normal prior that all of the fits had, by their records; raises `InputError` where it is not known."""
+    records = [dict(one.weight_prior) for one in found]
+    for one, record in zip(found, records, strict=True):
+        if NormalWeights.of_record(record) is None:
+            kept = f"is {record}" if record else "was not kept with it"
+            raise InputError(
+                f"weight prior: that of posterior '{one.name}' {kept}; a product counts the prior of its posteriors "
+                "once, so give it (prior=NormalWeights(scale, kind)), or use the pool 'mixture'"
+            )
+        if record != records[0]:
+            raise InputError(
+                f"weight prior: posterior '{found[0].name}' was fitted with {records[0]} and '{one.name}' with "
+                f"{record}; a product is of posteriors with one prior: fit them alike, or use the pool 'mixture'"
+            )
+    prior = NormalWeights.of_record(records[0])
+    assert prior is not None
+    return prior

@@ -1,0 +1,100 @@
+"""Products against Bayes' rule in closed form: normals, and a regression with orthogonal columns."""
+
+import pytest
+import torch
+from drawn import NORMAL, drawn, random_moments
+from torch import Tensor, nn
+
+from mtbkd.errors import InputError
+from mtbkd.students import NormalWeights, PosteriorWeights
+from mtbkd.students.posterior_moments import Moments
+from mtbkd.students.posterior_product import prior_of, product
+from mtbkd.students.skeleton import Skeleton
+
+# Columns of ones, signs and their products: orthogonal, so that a posterior has no correlations.
+DESIGN = torch.tensor([[1, 1, 1], [1, -1, 1], [1, 1, -1], [1, -1, -1]]).double()
+NOISE, PRIOR = 0.7, 1.5
+REGRESSION = nn.Linear(3, 1, bias=False)
+
+
+def exact_posterior(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and covariance of N(0, PRIOR^2 I) given y = x w + N(0, NOISE^2), the textbook's formula."""
+    precision = torch.eye(x.shape[1]).double() / PRIOR**2 + x.T @ x / NOISE**2
+    covariance = torch.linalg.inv(precision)
+    return covariance @ x.T @ y / NOISE**2, covariance
+
+
+def shards(count: int) -> list[tuple[Tensor, Tensor]]:
+    generator = torch.Generator().manual_seed(count)
+    truth = torch.randn(3, generator=generator).double()
+    x = [(m + 1) * DESIGN for m in range(count)]
+    return [(rows, rows @ truth + NOISE * torch.randn(4, generator=generator).double()) for rows in x]
+
+
+@pytest.mark.filterwarnings("ignore:.*standard deviations apart")
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_posteriors_of_disjoint_shards_make_the_posterior_of_all(count):
+    parts = shards(count)
+    posteriors = []
+    for x, y in parts:
+        mean, covariance = exact_posterior(x, y)
+        moments = ({"weight": mean[None]}, {"weight": covariance.diag().sqrt()[None]})
+        posteriors.append(drawn(REGRESSION, *moments, weight_prior=NORMAL))
+    whole, covariance = exact_posterior(*(torch.cat(tensors) for tensors in zip(*parts, strict=True)))
+    (found,) = PosteriorWeights(posteriors).components
+    torch.testing.assert_close(found.mean["weight"][0], whole)
+    torch.testing.assert_close(found.variance["weight"][0], covariance.diag())
+
+
+def test_the_prior_of_gains_is_round_one():
+    """A gain that no shard knew of: its posteriors are its prior N(1, s^2), and so is their product."""
+    network = nn.GroupNorm(1, 2)
+    skeleton = Skeleton(network)
+    prior = NormalWeights(0.4, "fixed")
+    mean = {"weight": torch.ones(2).double(), "bias": torch.zeros(2).double()}
+    variance = {name: torch.full((2,), 0.16).double() for name in mean}
+    found = product([Moments(str(m), mean, variance) for m in range(3)], prior, skeleton)
+    torch.testing.assert_close(found.mean, mean)
+    torch.testing.assert_close(found.variance, variance)
+
+
+def test_a_precision_that_is_not_positive_is_refused():
+    """Variances 4 and 3 under a prior of 1.5^2: 1/4 + 1/3 > 4/9, 1/6 + 1/4 < 4/9."""
+    network = nn.Linear(2, 1, bias=False)
+    mean = {"weight": torch.zeros(1, 2).double()}
+    ones = [{"weight": torch.tensor([[4.0, 6.0]]).double()}, {"weight": torch.tensor([[3.0, 4.0]]).double()}]
+    found = [Moments(name, mean, variance) for name, variance in zip("ab", ones, strict=True)]
+    message = (
+        r"not positive for 1 of 2 weights of parameter 'weight': posterior 'a' has a variance of 6 there and "
+    )
+    with pytest.raises(InputError, match=message + r"the prior 2\.25;.*mixture"):
+        product(found, NormalWeights(1.5, "fixed"), Skeleton(network))
+
+
+def test_the_prior_is_the_one_that_all_were_fitted_with():
+    mean, sd = random_moments(REGRESSION, 0)
+
+    def fitted_with(*records: object) -> list[Moments]:
+        return [Moments(f"p{m}", mean, sd, record or {}) for m, record in enumerate(records)]
+
+    found = prior_of(fitted_with(NORMAL, dict(NORMAL)))
+    assert (found.scale, found.kind) == (1.5, "fixed")
+    with pytest.raises(
+        InputError, match=r"that of posterior 'p1' was not kept with it;.*prior=NormalWeights"
+    ):
+        prior_of(fitted_with(NORMAL, None))
+    with pytest.raises(InputError, match=r"that of posterior 'p0' is \{'name': 'posterior'\}"):
+        prior_of(fitted_with({"name": "posterior"}, NORMAL))
+    with pytest.raises(InputError, match=r"'p0' was fitted with .*1\.5.* and 'p1' with .*3\.0"):
+        prior_of(fitted_with(NORMAL, NORMAL | {"scale": 3.0}))
+
+
+def test_a_given_prior_takes_the_place_of_an_unknown_one():
+    mean, sd = random_moments(REGRESSION, 0)
+    sd = {"weight": 0.5 * torch.ones(1, 3).double()}
+    unknown = [drawn(REGRESSION, mean, sd, weight_prior=None) for _ in range(2)]
+    with pytest.raises(InputError, match="was not kept"):
+        PosteriorWeights(unknown)
+    (found,) = PosteriorWeights(unknown, prior=NormalWeights(2.0, "fixed")).components
+    torch.testing.assert_close(found.variance["weight"], torch.full((1, 3), 1 / (2 / 0.25 - 1 / 4)).double())
+    torch.testing.assert_close(found.mean["weight"], mean["weight"] * (2 / 0.25) * found.variance["weight"])
