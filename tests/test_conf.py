@@ -69,6 +69,7 @@ def words_for(choice: str, folder: Path, table_run: list[str]) -> list[str]:
     on_digits = ["data=digits", "teachers=digits_trio", *SMALL["digits_trio"], *ENGINE, cache]
     on_proteins = ["data=proteins", "teachers=supplied", proteins, *ENGINE, cache]
     first = "teachers.members.first"
+    drawn = [word.replace("sharp.npz", "drawn.npz") for word in table_run]  # no teacher without draws
     linear = "{in_features:2,out_features:3}"
     trained = ["teachers=table_trio", *SMALL["table_trio"], *ENGINE, cache]
     special = {
@@ -111,6 +112,7 @@ def words_for(choice: str, folder: Path, table_run: list[str]) -> list[str]:
             *(word for word in table_run if not word.startswith("student.")),
             *("student=module", "student.factory=torch.nn:Linear", f"+student.kwargs={linear}"),
         ],
+        "weighting/mutual_information": [*drawn, f"{group}={name}"],
         "inference": [*table_run, f"inference={name}", *tiny_runs.FEW_STEPS.get(name, [])],
         "experiment/fashion_mnist": [
             *("experiment=fashion_mnist", *images, *SMALL["images_trio"], *FASHION, "student.channels=[4]"),
