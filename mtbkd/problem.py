@@ -6,23 +6,31 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
 
 from mtbkd import registry
 from mtbkd.augmentation import augment
 from mtbkd.configuration import RunConfig
 from mtbkd.data.distillation import DistillationData
+from mtbkd.data.npz import existing
 from mtbkd.errors import InputError
 from mtbkd.fitting import pick_device
 from mtbkd.inference.engine import gives_points
+from mtbkd.posterior import Posterior
+from mtbkd.posterior_file import DRAWS
 from mtbkd.priors.prior import TeacherPrior
 from mtbkd.progress import Progress
 from mtbkd.rules import HeldOut, Offer, StudentFunction
 from mtbkd.students.as_function import as_function
+from mtbkd.students.posterior_prior import PosteriorWeights
 from mtbkd.students.skeleton import check_output
 from mtbkd.students.student import Student
-from mtbkd.students.weight_prior import NormalWeights
+from mtbkd.students.weight_prior import NormalWeights, WeightPrior
 from mtbkd.teachers import BankCache, Teacher, TeacherBank, ask_all, build_teachers
-from mtbkd.teachers.fingerprint import fingerprint
+from mtbkd.teachers.fingerprint import file_hash, fingerprint
 from mtbkd.temperature import temper
 from mtbkd.weighting import Weights, weigh
 
@@ -31,11 +39,15 @@ log = logging.getLogger("mtbkd")
 
 @dataclass(frozen=True)
 class Ingredients:
-    """Data and teachers that fit together with the configured student; nothing is trained."""
+    """Data and teachers that fit together with the configured student; nothing is trained.
+
+    weight_prior: folders of the posteriors that the student's weight prior is made of
+    """
 
     data: DistillationData
     teachers: tuple[Teacher, ...]
     cache: BankCache
+    weight_prior: tuple[str, ...] = ()
 
     @property
     def identity(self) -> dict[str, str]:
@@ -45,7 +57,10 @@ class Ingredients:
             f"data, {name}": fingerprint(x=rows.hash, y=rows.y, ids=rows.ids)
             for name, rows in data.splits.items()
         }
-        return splits | {f"teacher '{teacher.name}'": teacher.fingerprint for teacher in self.teachers}
+        earlier = {
+            f"weight prior '{path}'": file_hash(Path(path).expanduser() / DRAWS) for path in self.weight_prior
+        }
+        return splits | {f"teacher '{one.name}'": one.fingerprint for one in self.teachers} | earlier
 
 
 @dataclass(frozen=True)
@@ -77,7 +92,8 @@ def prepare(config: RunConfig) -> Ingredients:
             f"student.bayesian={config.student.bayesian} holds the other layers at their MAP, which "
             "inference.warm_start=0 leaves out; set it above 0"
         )
-    return Ingredients(data, tuple(teachers), BankCache(config.teachers.cache))
+    cache = BankCache(config.teachers.cache)
+    return Ingredients(data, tuple(teachers), cache, tuple(config.student.prior_from))
 
 
 def ask(config: RunConfig, ingredients: Ingredients, progress: Progress) -> Problem:
@@ -115,6 +131,18 @@ def make_student(config: RunConfig, data: DistillationData, prior: TeacherPrior 
     network = registry.find("student", config.methods["student"]).build(
         choice, data.input_shape, data.num_classes
     )
-    weight_prior = NormalWeights(choice.prior_scale, choice.prior_kind)
+    weight_prior = make_weight_prior(choice, network)
     strength = config.prior.strength if prior is not None else 0.0
     return Student(network, prior, strength=strength, weight_prior=weight_prior, bayesian=choice.bayesian)
+
+
+def make_weight_prior(choice: Any, network: nn.Module) -> WeightPrior:
+    """What the student's configuration says of its weights: a normal, or what posteriors of this network know.
+
+    Raises `InputError` for a folder that is missing or holds the posterior of another network.
+    """
+    if not choice.prior_from:
+        return NormalWeights(choice.prior_scale, choice.prior_kind)
+    folders = {path: existing(path, "student.prior_from") for path in choice.prior_from}
+    posteriors = {path: Posterior.load(folder, network) for path, folder in folders.items()}
+    return PosteriorWeights(posteriors, choice.prior_pool, widen=choice.prior_widen)

@@ -5,8 +5,11 @@ import tiny_runs
 import torch
 
 from mtbkd.errors import InputError
-from mtbkd.problem import ask, prepare
+from mtbkd.fitting import fit
+from mtbkd.inference import SVIConfig
+from mtbkd.problem import ask, make_student, prepare
 from mtbkd.progress import Progress
+from mtbkd.students import NormalWeights, PosteriorWeights, Student, mlp
 from mtbkd.teachers.teacher import Recipe
 
 
@@ -74,3 +77,47 @@ def test_temperature_is_applied_before_the_weights(tmp_path):
     p = problem.banks["pool"].mean_probs()
     entropy = -(p * p.log()).sum(-1).T
     torch.testing.assert_close(problem.weights.teachers.float(), 1 - entropy / entropy.sum(-1, keepdim=True))
+
+
+def earlier(folder, hidden, seed=0):
+    """The folder of a posterior of the table's student."""
+    x = torch.randn(6, 2, generator=torch.Generator().manual_seed(seed))
+    student = Student(mlp(2, hidden, 3), weight_prior=NormalWeights(1.0))
+    few = SVIConfig(steps=5, warm_start=5, draws=8)
+    fit(student, (x, torch.tensor([0, 1, 2] * 2)), few, seed=seed, progress=False).save(folder)
+    return folder
+
+
+@pytest.mark.filterwarnings("ignore:.*standard deviations apart")
+def test_the_weight_prior_may_be_made_of_posteriors(tmp_path):
+    """The student's and the label-only student's, of the folders' posteriors, which the run's identity names."""
+    first, second = (earlier(tmp_path / name, [4], seed) for seed, name in enumerate(("first", "second")))
+    words = [*tiny_runs.tiny_overrides(tmp_path), f"student.prior_from=['{first}','{second}']"]
+    config = tiny_runs.resolved(*words, "student.prior_pool=mixture", "student.prior_widen=2")
+    ingredients = prepare(config)
+    named = {f"weight prior '{folder}'" for folder in (first, second)}
+    assert named == {name for name in ingredients.identity if name.startswith("weight prior")}
+    problem = ask(config, ingredients, Progress())
+    for prior in (problem.prior, None):
+        made = make_student(config, problem.data, prior).weight_prior
+        assert isinstance(made, PosteriorWeights)
+        assert made.record() == {
+            "name": "posterior",
+            "pool": "mixture",
+            "widen": 2.0,
+            "posteriors": [str(first), str(second)],
+        }
+    before = ingredients.identity
+    earlier(second, [4], seed=2)
+    assert [n for n, v in prepare(config).identity.items() if v != before[n]] == [f"weight prior '{second}'"]
+
+
+def test_a_weight_prior_of_another_network_or_none_is_refused(tmp_path):
+    words = tiny_runs.tiny_overrides(tmp_path)
+    wide = earlier(tmp_path / "wide", [5])
+    with pytest.raises(InputError, match=r"parameter '0\.weight' is \(5, 2\) in the file and \(4, 2\)"):
+        prepare(tiny_runs.resolved(*words, f"student.prior_from=['{wide}']"))
+    with pytest.raises(InputError, match=r"student\.prior_from: no file .*did you mean 'wide'"):
+        prepare(tiny_runs.resolved(*words, f"student.prior_from=['{tmp_path / 'wied'}']"))
+    with pytest.raises(InputError, match=r"student\.prior_widen is 0\.5"):
+        tiny_runs.resolved(*words, "student.prior_widen=0.5")

@@ -4,8 +4,9 @@ from dataclasses import asdict, dataclass, field
 
 from torch import nn
 
-from mtbkd.errors import InputError, require_choice, require_positive
+from mtbkd.errors import InputError, require_at_least, require_choice, require_positive
 from mtbkd.students.mlp import ACTIVATIONS
+from mtbkd.students.posterior_prior import POOLS
 from mtbkd.students.spec import NetworkSpec
 
 
@@ -20,6 +21,9 @@ class CNNConfig:
     activation: str = "relu"
     prior_scale: float = 1.0
     prior_kind: str = "fan_in"
+    prior_from: list[str] = field(default_factory=list)
+    prior_pool: str = "product"
+    prior_widen: float = 1.0
     bayesian: str = "all"
 
     def __post_init__(self) -> None:
@@ -35,6 +39,8 @@ class CNNConfig:
         require_choice("student.activation", self.activation, ACTIVATIONS)
         require_choice("student.prior_kind", self.prior_kind, ("fixed", "fan_in"))
         require_positive(**{"student.prior_scale": self.prior_scale})
+        require_choice("student.prior_pool", self.prior_pool, POOLS)
+        require_at_least(1, **{"student.prior_widen": self.prior_widen})
 
 
 class CNN(nn.Sequential):

@@ -7,7 +7,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from mtbkd.errors import require_choice, require_positive
+from mtbkd.errors import require_at_least, require_choice, require_positive
+from mtbkd.students.posterior_prior import POOLS
 from mtbkd.students.spec import NetworkSpec
 
 ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU, "silu": nn.SiLU, "gelu": nn.GELU}
@@ -16,13 +17,17 @@ ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU, "silu": nn.SiLU, "gelu": nn.GEL
 @dataclass(frozen=True)
 class MLPConfig:
     """hidden: width of each hidden layer; the rest is every student's: the weight prior's standard deviation and
-    kind (`fixed` or by `fan_in`), and which layers are Bayesian ('all', 'last')."""
+    kind (`fixed` or by `fan_in`), or the saved posteriors that it is made of, their pool and by how much it is widened
+    (see posterior_prior.py); and which layers are Bayesian ('all', 'last')."""
 
     name: str = "mlp"
     hidden: list[int] = field(default_factory=lambda: [32])
     activation: str = "relu"
     prior_scale: float = 3.0
     prior_kind: str = "fan_in"
+    prior_from: list[str] = field(default_factory=list)
+    prior_pool: str = "product"
+    prior_widen: float = 1.0
     bayesian: str = "all"
 
     def __post_init__(self) -> None:
@@ -31,6 +36,8 @@ class MLPConfig:
         require_choice("student.activation", self.activation, ACTIVATIONS)
         require_choice("student.prior_kind", self.prior_kind, ("fixed", "fan_in"))
         require_positive(**{"student.prior_scale": self.prior_scale})
+        require_choice("student.prior_pool", self.prior_pool, POOLS)
+        require_at_least(1, **{"student.prior_widen": self.prior_widen})
 
 
 class MLP(nn.Sequential):

@@ -7,7 +7,8 @@ from typing import Any
 
 from torch import nn
 
-from mtbkd.errors import InputError, require_choice, require_positive
+from mtbkd.errors import InputError, require_at_least, require_choice, require_positive
+from mtbkd.students.posterior_prior import POOLS
 
 
 @dataclass(frozen=True)
@@ -20,11 +21,16 @@ class ModuleConfig:
     kwargs: dict[str, Any] = field(default_factory=dict)
     prior_scale: float = 1.0
     prior_kind: str = "fan_in"
+    prior_from: list[str] = field(default_factory=list)
+    prior_pool: str = "product"
+    prior_widen: float = 1.0
     bayesian: str = "all"
 
     def __post_init__(self) -> None:
         require_choice("student.prior_kind", self.prior_kind, ("fixed", "fan_in"))
         require_positive(**{"student.prior_scale": self.prior_scale})
+        require_choice("student.prior_pool", self.prior_pool, POOLS)
+        require_at_least(1, **{"student.prior_widen": self.prior_widen})
 
 
 def build(config: ModuleConfig, input_shape: tuple[int, ...], num_classes: int) -> nn.Module:
