@@ -56,7 +56,8 @@ def needs_held_out(rule: str) -> InputError:
     """What a rule says that needs labels which no teacher has seen."""
     return InputError(
         f"{rule}: there is no labelled held-out row; give validation rows with labels that no teacher was trained "
-        "on (data.validation_fraction, a split column, or held_out=HeldOut(bank, labels)), or choose another rule"
+        "on (in a run data.validation_fraction or a split column; fit(X, y, held_out=(X, y)) of a classifier; "
+        "held_out=HeldOut(bank, labels) of the rule), or choose another rule"
     )
 
 
@@ -89,8 +90,7 @@ class Offer:
 
 def apply(group: str, config: Any, bank: TeacherBank, labels: Tensor | None, offer: Offer) -> Any:
     """What the rule of `group` whose configuration `config` is says of a bank, given what it names of the offer."""
-    name = type(config).__module__.rpartition(".")[2]
-    rule = getattr(registry.find(group, name), name)
+    rule = rule_of(group, config)
     wanted = inspect.signature(rule).parameters
     given: dict[str, Any] = {f.name: getattr(config, f.name) for f in dataclasses.fields(config)}
     for key in ("held_out", "seed", "progress"):
@@ -99,11 +99,25 @@ def apply(group: str, config: Any, bank: TeacherBank, labels: Tensor | None, off
     if "student" in wanted:
         if offer.student is None:
             raise InputError(
-                f"{group} '{name}' learns with the student; use it in a run (mtbkd {group}={name}), "
+                f"{group} '{rule.__name__}' learns with the student; use it in a run (mtbkd {group}={rule.__name__}), "
                 "or give it student=StudentFunction(...)"
             )
         given["student"] = offer.student()
     return rule(bank, labels, **given)
+
+
+def rule_of(group: str, config: Any) -> Callable[..., Any]:
+    """The rule of `group` whose configuration `config` is."""
+    name = type(config).__module__.rpartition(".")[2]
+    rule: Callable[..., Any] = getattr(registry.find(group, name), name)
+    return rule
+
+
+def check_held_out(group: str, config: Any, held_out: Any) -> None:
+    """Raise `InputError` where the rule is going to ask for held-out labels and there are none: before any training."""
+    rule = rule_of(group, config)
+    if held_out is None and "held_out" in inspect.signature(rule).parameters:
+        raise needs_held_out(f"{group} '{rule.__name__}'")
 
 
 def generator_of(seed: int) -> torch.Generator:
