@@ -3,9 +3,9 @@
     x ~ N(0, I)      theta ~ N(0, truth_scale^2 / inputs of the unit), biases N(0, truth_scale^2)
     p = softmax f_theta(x)      y ~ Cat(p)
 
-With `truth_hidden`, `truth_activation` and `truth_scale` as the student's network and its `fan_in` prior, the truth is
 With `truth_hidden`, `truth_activation`, `truth_scale` as the student's network and `fan_in` prior, the truth is a draw
 from the student's prior; otherwise the student is misspecified. Inputs are not standardised, for the same reason.
+
 A teacher comes with the data, `votes`: the frequencies of `votes` further labels drawn at each input. With
 `prior.concentration` equal to `votes` its Dirichlet, as a function of the student, is the likelihood of these labels.
 """
