@@ -31,6 +31,7 @@ from mtbkd.students.student import Student
 from mtbkd.students.weight_prior import NormalWeights, WeightPrior
 from mtbkd.teachers import BankCache, Teacher, TeacherBank, ask_all, build_teachers
 from mtbkd.teachers.fingerprint import file_hash, fingerprint
+from mtbkd.teachers.selection import Selection, needs_labels, select_teachers
 from mtbkd.temperature import temper
 from mtbkd.weighting import Weights, weigh
 
@@ -68,6 +69,7 @@ class Problem:
     """All that a student is fitted to and judged by.
 
     banks: by split, of the splits that every teacher covers; missing: why the others have none
+    selection: how the teachers were chosen, None where all are heard; those dropped are in no bank
     """
 
     data: DistillationData
@@ -75,6 +77,7 @@ class Problem:
     missing: dict[str, str]
     weights: Weights
     prior: TeacherPrior
+    selection: Selection | None = None
 
 
 def prepare(config: RunConfig) -> Ingredients:
@@ -83,6 +86,8 @@ def prepare(config: RunConfig) -> Ingredients:
     seed = config.settings.seed
     data = registry.find("data", config.methods["data"]).load(config.data, seed)
     data = augment(config.augmentation, data, seed)
+    if config.teachers.select == "auto" and not bool((data.validation.y >= 0).any()):
+        raise needs_labels()
     teachers = build_teachers(config.teachers, data, seed)
     student = make_student(config, data)
     check_output(student.skeleton, data.pool.x, data.num_classes)
@@ -97,17 +102,38 @@ def prepare(config: RunConfig) -> Ingredients:
 
 
 def ask(config: RunConfig, ingredients: Ingredients, progress: Progress) -> Problem:
-    """Ask the teachers, training those that need it, weight them, and make the prior."""
+    """Ask the teachers, training those that need it, choose and weight them, and make the prior."""
     data = ingredients.data
     banks, missing = ask_all(ingredients.teachers, data.splits, ingredients.cache, progress)
     for reason in missing.values():
         log.info(reason)
     offer = offer_of(config, data, banks, progress)
     banks = temper(config.temperature, banks, data.pool.y, offer)
+    banks, selection = choose_teachers(config, data, banks, missing)
     offer = offer_of(config, data, banks, progress)
     weights = weigh(config.weighting, banks["pool"], data.pool.y, offer)
     prior = registry.find("prior", config.methods["prior"]).build(config.prior, banks["pool"], weights)
-    return Problem(data, banks, missing, weights, prior)
+    return Problem(data, banks, missing, weights, prior, selection=selection)
+
+
+def choose_teachers(
+    config: RunConfig, data: DistillationData, banks: dict[str, TeacherBank], missing: Mapping[str, str]
+) -> tuple[dict[str, TeacherBank], Selection | None]:
+    """The banks of the teachers that are heard, and how they were chosen, where they are not all heard.
+
+    Raises `InputError` where they are to be chosen and no bank for the validation rows is there.
+    """
+    if config.teachers.select == "all":
+        return banks, None
+    if "validation" not in banks:
+        raise InputError(
+            f"teachers.select=auto: {missing.get('validation', 'no bank for validation')}; give every teacher's "
+            "predictions there, or write teachers.select=all"
+        )
+    costs = banks["pool"].costs
+    selection = select_teachers(banks["validation"], data.validation.y, config.settings.seed, costs)
+    log.info("teachers heard: %s", ", ".join(selection.kept))
+    return {split: bank.select(selection.kept) for split, bank in banks.items()}, selection
 
 
 def offer_of(

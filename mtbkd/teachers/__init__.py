@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
+from mtbkd.errors import require_choice
 from mtbkd.teachers.bank import TeacherBank, TeacherCost
 from mtbkd.teachers.teacher import Teacher
 
@@ -38,13 +39,18 @@ class TeachersConfig:
     """A set of teachers. It lives here because each Config in a module of this package is a kind of teacher.
 
     name: of the set; members: `{name: {kind: ..., the fields of the kind}}`, empty: all that came with the data
+    select: `all` teachers are heard, or those that held-out labels show to add something (`auto`, see selection.py)
     cache: folder of the bank, None for the default; trusted: further types that skops files may hold
     """
 
     name: str = "supplied"
     members: dict[str, Any] | None = None
+    select: str = "all"
     cache: str | None = None
     trusted: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        require_choice("teachers.select", self.select, ("all", "auto"))
 
 
 def __getattr__(name: str) -> Any:
