@@ -1,4 +1,4 @@
-"""The door to ArviZ: R-hat, effective sample size, Pareto k-hat, and draws as an InferenceData.
+"""The door to ArviZ: R-hat, effective sample size, Pareto k-hat, psens, and draws as an InferenceData.
 
 The only module that imports arviz. Draws are `[C, S, ...]`, chains first. The `posterior` group holds what is
 identifiable, the log density and predictive probabilities at a few inputs, besides the sites it is handed:
@@ -76,6 +76,32 @@ def pareto_khat(log_weights: ArrayLike) -> float:
         return 0.0
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         return float(_arviz().psislw(x)[1])
+
+
+def power_scaling(log_factor: ArrayLike, draws: ArrayLike, delta: float = 0.01) -> np.ndarray:
+    """How fast each quantity's posterior changes as one factor of the density is raised to a power; ArviZ's `psens`.
+
+        d CJS(p, p_alpha) / d log2 alpha at alpha = 1,    p_alpha ∝ p * factor^(alpha - 1)
+
+    CJS is the normalised cumulative Jensen-Shannon distance, in [0, 1], p_alpha the draws reweighted by Pareto-smoothed
+    importance weights at alpha = 1 + delta and 1 / (1 + delta). Above 0.05 counts as sensitive.
+    log_factor: `[C, S]` of each draw; a constant does not matter
+    draws: `[C, S, ...]`
+    returns: `[...]`, NaN for constants and under `MIN_WEIGHTS` draws of all chains
+    Source: Kallioinen, Paananen, Bürkner and Vehtari 2023.
+    """
+    x, component = _draws(draws), np.asarray(log_factor, dtype=np.float64)
+    if component.shape != x.shape[:2]:
+        raise InputError(
+            f"log_factor has shape {list(component.shape)}; the draws ask for {list(x.shape[:2])}"
+        )
+    if component.size < MIN_WEIGHTS or not np.isfinite(component).all():
+        return np.full(x.shape[2:], np.nan)
+    az = _arviz()
+    data = az.InferenceData(posterior=_dataset(az, x), log_prior=_dataset(az, component - component.mean()))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found = np.asarray(az.psens(data, component="prior", delta=delta)["x"].values)
+    return np.where(_constant(x), np.nan, found)
 
 
 def label_log_likelihood(chunks: Iterable[ArrayLike], y: ArrayLike, num_chains: int = 1) -> np.ndarray:
