@@ -80,6 +80,7 @@ def facts(config: RunConfig, problem: Problem, student: Posterior) -> dict[str, 
         "Data": f"{data.name}: {'; '.join(parts)}; {data.num_classes} classes",
         "Augmentation": method(config, "augmentation") if made else "",
         "Teachers": ", ".join(problem.prior.names),
+        "Teachers left out": left_out(problem),
         "Teachers not asked": "; ".join(
             reason.removeprefix("no bank for ") for reason in problem.missing.values()
         ),
@@ -92,6 +93,12 @@ def facts(config: RunConfig, problem: Problem, student: Posterior) -> dict[str, 
         "Seed": str(config.settings.seed),
     }
     return {name: text for name, text in said.items() if text}
+
+
+def left_out(problem: Problem) -> str:
+    """The teachers that were asked and dropped, in their order."""
+    chosen = problem.selection
+    return "" if chosen is None else ", ".join(chosen.dropped)
 
 
 def method(config: RunConfig, group: str) -> str:

@@ -12,6 +12,7 @@ import torch
 from mtbkd.posterior import Posterior
 from mtbkd.problem import Problem
 from mtbkd.report.content import FoundTable
+from mtbkd.summary.teacher_selection import selection, selection_table
 
 Found = Mapping[str, Any]
 
@@ -21,12 +22,13 @@ def teaching(problem: Problem, student: Posterior) -> dict[str, Any]:
     return {
         "weights": weights(problem),
         "trust": trust(problem),
+        "selection": selection(problem),
     }
 
 
 def teaching_tables(found: Found) -> tuple[FoundTable, ...]:
     """The tables of what `teaching` found."""
-    tables = [trust_table(found["trust"])]
+    tables = [selection_table(found["selection"]), trust_table(found["trust"])]
     return tuple(table for table in tables if table is not None)
 
 

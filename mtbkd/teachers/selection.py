@@ -62,6 +62,12 @@ class Selection:
         return tuple(one.teacher for one in self.judgements if one.dropped is None)
 
     @property
+    def dropped(self) -> tuple[str, ...]:
+        """Names of the teachers that do not stay, the first dropped first."""
+        order = sorted((one.dropped, one.teacher) for one in self.judgements if one.dropped is not None)
+        return tuple(name for _, name in order)
+
+    @property
     def saved(self) -> dict[str, float | None]:
         """Share of the cost of all teachers that the dropped ones had; None where a teacher's cost is unknown."""
         return {key: self._share(key) for key in ("parameters", "latency_ms", "seconds")}
