@@ -26,8 +26,9 @@ from mtbkd.students.skeleton import check_output
 from mtbkd.students.student import Student
 from mtbkd.students.weight_prior import NormalWeights
 from mtbkd.teachers.bank import TeacherBank
+from mtbkd.teachers.coverage import coverage_of
 from mtbkd.teachers.fingerprint import seed_of
-from mtbkd.teachers.given import ask, is_fitted, known_classes, named, trained
+from mtbkd.teachers.given import ask, covered, is_fitted, known_classes, named, trained
 from mtbkd.weighting import weigh
 
 # Probabilities of all draws that `predict_proba` holds at once: 64 MB.
@@ -42,7 +43,8 @@ class MTBKDClassifier(ClassifierMixin, BaseEstimator):
     teachers: a list, or a dict from name to teacher, of scikit-learn classifiers, torch modules (one logit a class, in
         the order of `classes_`) and `mtbkd.teachers.Teacher` objects, all shown X as it was given; a classifier that
         is not fitted yet is fitted, as a copy, to the labelled rows, and a fitted one used as it is, by clones of
-        this estimator too. None: the same student from the labels alone
+        this estimator too. A classifier that knows some of the classes says nothing of the others; one that sees some
+        of the columns is a scikit-learn pipeline that selects them. None: the same student from the labels alone
     classes: all class labels, where neither a label nor a fitted scikit-learn teacher shows every one; else None
     weighting: how much a teacher counts at each row: 'entropy', 'uniform', ..., or the rule's configuration
     prior: what the teachers say of the student: 'dirichlet_mixture', 'dirichlet_product'
@@ -130,7 +132,9 @@ class MTBKDClassifier(ClassifierMixin, BaseEstimator):
         self.teachers_, opinions = self._ask(teachers, X, values, targets, codes, seed)
         self.bank_ = self.weights_ = self.prior_ = None
         if opinions:
-            self.bank_ = TeacherBank.from_predictions(opinions, rows_hash=hash_inputs(x))
+            known = {name: covered(self.teachers_[name], self.classes_.tolist()) for name in opinions}
+            classes = coverage_of(known, len(self.classes_))
+            self.bank_ = TeacherBank.from_predictions(opinions, rows_hash=hash_inputs(x), classes=classes)
             heard = weigh(weighting, self.bank_, codes)
             self.weights_ = heard.teachers
             self.prior_ = registry.find("prior", self.prior).build(prior, self.bank_, heard)

@@ -22,8 +22,9 @@ from mtbkd.errors import InputError
 from mtbkd.progress import Progress
 from mtbkd.teachers.bank import TeacherBank, TeacherCost
 from mtbkd.teachers.cache_entry import FORMAT, read_entry, write_entry
+from mtbkd.teachers.coverage import coverage_of
 from mtbkd.teachers.fingerprint import fingerprint
-from mtbkd.teachers.teacher import HasLayers, NotCovered, Recipe, Teacher
+from mtbkd.teachers.teacher import HasLayers, NotCovered, Recipe, Teacher, known_by
 from mtbkd.teachers.values import check_features, check_logits
 
 Answer = tuple[Tensor, TeacherCost]
@@ -159,10 +160,13 @@ def ask_all(
         if absent:
             missing[split] = f"no bank for {split}: {', '.join(absent)} without predictions there"
             continue
+        said = {name: answers[name][split][0] for name in names}
+        num_classes = next(iter(said.values())).shape[-1]
         banks[split] = TeacherBank.from_predictions(
-            {name: answers[name][split][0] for name in names},
+            said,
             rows_hash=found.hash,
             costs=[answers[name][split][1] for name in names],
+            classes=coverage_of({teacher.name: known_by(teacher) for teacher in teachers}, num_classes),
         )
     return banks, missing
 
@@ -175,7 +179,8 @@ def _key(identity: str, rows: Rows) -> str:
 
 
 def _about(teacher: Teacher, rows: Rows) -> dict[str, Any]:
-    return {"teacher": teacher.name, "fingerprint": teacher.fingerprint, "rows_hash": rows.hash}
+    said = {"teacher": teacher.name, "fingerprint": teacher.fingerprint, "rows_hash": rows.hash}
+    return said | {"classes": known_by(teacher)}
 
 
 def _read(entry: Path) -> Answer | None:

@@ -1,6 +1,7 @@
 """Which of the data's classes each teacher knows: a class that is missing is not a class of probability zero."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -11,51 +12,77 @@ from mtbkd.errors import InputError, nearest
 Labels = Mapping[str, Sequence[str | int | None]]
 
 
-def places(
-    what: str, labels: Sequence[str | int | None], class_names: Sequence[str]
-) -> tuple[int | None, ...]:
-    """The data's class of each column of what a teacher gives, by name; None where a column is left out.
+@dataclass(frozen=True)
+class Columns:
+    """What the columns are of what a teacher gives.
 
-    labels: the columns' classes, None for one that is left out: the others are then conditional on it not being that
-    Raises `InputError` for a class that the data does not have, one that has two columns, and fewer than two classes.
+    classes: index of the data's class for each column, None for a column that is left out: the others are then
+        conditional on it not being that; num_classes: K
     """
-    position = {str(name): k for k, name in enumerate(class_names)}
-    for label in labels:
-        if label is not None and str(label) not in position:
+
+    classes: tuple[int | None, ...]
+    num_classes: int
+
+    @classmethod
+    def named(cls, what: str, labels: Sequence[str | int | None], class_names: Sequence[str]) -> "Columns":
+        """Columns of these labels among the data's classes; raises `InputError` for a class that the data does not
+        have, naming the nearest, one that has two columns, and fewer than two classes."""
+        position = {str(name): k for k, name in enumerate(class_names)}
+        for label in labels:
+            if label is not None and str(label) not in position:
+                raise InputError(
+                    f"{what}: its class '{label}' is not among the data's classes; name it as there, or leave it out; "
+                    f"{nearest(label, position)}"
+                )
+        found = [None if label is None else position[str(label)] for label in labels]
+        own = [k for k in found if k is not None]
+        if doubled := [class_names[k] for k in own if own.count(k) > 1]:
+            raise InputError(f"{what}: class '{doubled[0]}' is named twice; name each class once")
+        if len(own) < 2:
             raise InputError(
-                f"{what}: its class '{label}' is not among the data's classes; name it as there, or put null in its "
-                f"place to leave it out; {nearest(label, position)}"
+                f"{what}: knows {len(own)} of the data's classes; a teacher tells at least 2 apart"
             )
-    found = [None if label is None else position[str(label)] for label in labels]
-    own = [k for k in found if k is not None]
-    if doubled := [class_names[k] for k in own if own.count(k) > 1]:
-        raise InputError(f"{what}: class '{doubled[0]}' has two columns; name each class once")
-    if len(own) < 2:
-        raise InputError(f"{what}: knows {len(own)} of the data's classes; a teacher tells at least 2 apart")
-    return tuple(found)
+        return cls(tuple(found), len(class_names))
+
+    @property
+    def known(self) -> tuple[int, ...] | None:
+        """The classes that have a column, in order; None where all have."""
+        return known_of([k for k in self.classes if k is not None], self.num_classes)
+
+    def spread(self, what: str, z: Tensor) -> Tensor:
+        """Logits `[..., C]` of these columns as `[..., K]`, -inf for classes without one; raises `InputError` where
+        there are more or fewer columns."""
+        if z.shape[-1] != len(self.classes):
+            raise InputError(
+                f"{what}: has {z.shape[-1]} columns for {len(self.classes)} classes; name the class of each column"
+            )
+        kept = [column for column, k in enumerate(self.classes) if k is not None]
+        wide = z.new_full((*z.shape[:-1], self.num_classes), -torch.inf)
+        wide[..., [k for k in self.classes if k is not None]] = z[..., kept]
+        return wide
 
 
-def spread(z: Tensor, columns: Sequence[int | None], num_classes: int) -> Tensor:
-    """Logits `[..., C]` of the classes `columns` as `[..., K]`, -inf in those that have no column."""
-    kept = [column for column, k in enumerate(columns) if k is not None]
-    wide = z.new_full((*z.shape[:-1], num_classes), -torch.inf)
-    wide[..., [k for k in columns if k is not None]] = z[..., kept]
-    return wide
+def known_of(classes: Iterable[int], num_classes: int) -> tuple[int, ...] | None:
+    """Indices of the classes that a teacher knows, in order and each once; None where it knows all."""
+    known = sorted({int(k) for k in classes})
+    return None if known == list(range(num_classes)) else tuple(known)
 
 
-def known_of(columns: Sequence[int | None], num_classes: int) -> tuple[int, ...] | None:
-    """The classes that have a column, in order; None where all have."""
-    known = sorted({k for k in columns if k is not None})
-    return None if len(known) == num_classes else tuple(known)
+def coverage_of(known: Mapping[str, tuple[int, ...] | None], num_classes: int) -> Tensor | None:
+    """Which classes each of M teachers knows, `[M, K]` bool of their indices by teacher; None where all know all.
 
-
-def coverage_of(known: Sequence[tuple[int, ...] | None], num_classes: int) -> Tensor | None:
-    """Which classes each of M teachers knows, `[M, K]` bool of their indices; None where all know all."""
+    Raises `InputError` for an index that is no class.
+    """
     classes = torch.ones(len(known), num_classes, dtype=torch.bool)
-    for row, own in zip(classes, known, strict=True):
-        if own is not None:
-            row[:] = False
-            row[list(own)] = True
+    for row, (name, own) in zip(classes, known.items(), strict=True):
+        if own is None:
+            continue
+        if wrong := [k for k in own if not 0 <= k < num_classes]:
+            raise InputError(
+                f"teacher '{name}': says that it knows class {wrong[0]}; there are 0..{num_classes - 1}"
+            )
+        row[:] = False
+        row[list(own)] = True
     return partial(classes)
 
 
@@ -73,17 +100,11 @@ def placed(
     if not classes:
         return predictions, None
     names = _indices(predictions, classes) if class_names is None else class_names
-    found, known = {}, []
-    for name, z in predictions.items():
-        what = f"teacher '{name}'"
-        columns = places(what, classes.get(name, names), names)
-        if len(columns) != z.shape[-1]:
-            raise InputError(
-                f"{what}: has {z.shape[-1]} columns for {len(columns)} classes; name the class of each column"
-            )
-        found[name] = spread(z, columns, len(names))
-        known.append(known_of(columns, len(names)))
-    return found, coverage_of(known, len(names))
+    columns = {
+        name: Columns.named(f"teacher '{name}'", classes.get(name, names), names) for name in predictions
+    }
+    found = {name: columns[name].spread(f"teacher '{name}'", z) for name, z in predictions.items()}
+    return found, coverage_of({name: own.known for name, own in columns.items()}, len(names))
 
 
 def _indices(predictions: dict[str, Tensor], classes: Labels) -> list[str]:

@@ -10,6 +10,7 @@ from mtbkd.data.distillation import DistillationData, Rows
 from mtbkd.errors import InputError, require_at_least, require_choice, require_positive
 from mtbkd.layer_outputs import features_of, layer_paths
 from mtbkd.progress import Progress
+from mtbkd.teachers.coverage import known_of
 from mtbkd.teachers.fingerprint import fingerprint, library, seed_of
 from mtbkd.teachers.networks import CNNs, StackedMLP
 from mtbkd.teachers.shares import check_share, training_rows
@@ -22,7 +23,8 @@ _PREDICT_ROWS = 1024
 @dataclass(frozen=True)
 class EnsembleConfig:
     """members: number of networks, 1 is a point teacher; network: `mlp` or `cnn`; hidden, channels: widths;
-    epochs, batch_size, learning_rate, weight_decay: of AdamW with a cosine schedule; share: of the pool."""
+    epochs, batch_size, learning_rate, weight_decay: of AdamW with a cosine schedule; share: of the pool; classes: names
+    of those that it is trained on, empty for all."""
 
     members: int = 5
     network: str = "mlp"
@@ -33,6 +35,7 @@ class EnsembleConfig:
     learning_rate: float = 3e-3
     weight_decay: float = 1e-2
     share: list[float] = field(default_factory=lambda: [0.0, 1.0])
+    classes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         require_choice("network", self.network, ("mlp", "cnn"))
@@ -48,7 +51,7 @@ class EnsembleConfig:
 
 def build(name: str, config: EnsembleConfig, data: DistillationData, seed: int) -> Teacher:
     """The recipe of an ensemble trained on its share of the pool; all members see the same rows."""
-    x, y = training_rows(name, data, config.share, seed)
+    x, y = training_rows(name, data, config.share, seed, config.classes)
     own_seed = seed_of(seed, name)
     network = _network(config, data, own_seed)
     identity = fingerprint(
@@ -65,7 +68,8 @@ def build(name: str, config: EnsembleConfig, data: DistillationData, seed: int) 
     def train(progress: Progress) -> Teacher:
         return EnsembleTeacher(name, identity, _trained(name, network, x, y, config, own_seed, progress))
 
-    return Recipe(name, identity, train, layers=layer_paths(network.member(0)))
+    known = known_of(y.tolist(), data.num_classes)
+    return Recipe(name, identity, train, layers=layer_paths(network.member(0)), known=known)
 
 
 @dataclass(frozen=True)

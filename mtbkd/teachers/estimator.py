@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mtbkd.data.distillation import DistillationData, Rows
 from mtbkd.errors import InputError, nearest, require_choice
+from mtbkd.teachers.coverage import known_of
 from mtbkd.teachers.estimator_size import size_of_estimator
 from mtbkd.teachers.fingerprint import fingerprint, library, seed_of
 from mtbkd.teachers.inputs import chosen_inputs
@@ -32,11 +33,13 @@ ESTIMATORS = {
 
 @dataclass(frozen=True)
 class EstimatorConfig:
-    """estimator: one of `ESTIMATORS`; params: its scikit-learn parameters; share: interval of the pool."""
+    """estimator: one of `ESTIMATORS`; params: its scikit-learn parameters; share: interval of the pool; classes: names
+    of those that it is trained on, empty for all."""
 
     estimator: str = "random_forest"
     params: dict[str, Any] = field(default_factory=dict)
     share: list[float] = field(default_factory=lambda: [0.0, 1.0])
+    classes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         require_choice("estimator", self.estimator, ESTIMATORS)
@@ -44,13 +47,13 @@ class EstimatorConfig:
 
 
 def build(name: str, config: EstimatorConfig, data: DistillationData, seed: int) -> Teacher:
-    """The recipe of a scikit-learn classifier trained on its share of the pool.
+    """The recipe of a scikit-learn classifier trained on its share of the pool, whose classes are those it knows.
 
     `svc` is `CalibratedClassifierCV(SVC(**params), ensemble=False)`, which gives probabilities.
     Raises `InputError` for parameters that the classifier does not have or does not take.
     """
     estimator = _unfitted(name, config, seed)
-    x, y = training_rows(name, data, config.share, seed)
+    x, y = training_rows(name, data, config.share, seed, config.classes)
     if config.estimator == "svc":
         estimator = _calibrated_svc(name, estimator, y, data.class_names)
     identity = fingerprint(
@@ -65,7 +68,10 @@ def build(name: str, config: EstimatorConfig, data: DistillationData, seed: int)
         classes=data.num_classes,
     )
     return Recipe(
-        name, identity, lambda progress: EstimatorTeacher(name, estimator, data.num_classes).fit(x, y)
+        name,
+        identity,
+        lambda progress: EstimatorTeacher(name, estimator, data.num_classes).fit(x, y),
+        known=known_of(y.tolist(), data.num_classes),
     )
 
 
@@ -107,7 +113,7 @@ def _calibrated_svc(name: str, svc: Any, y: Tensor, class_names: Sequence[str]) 
 class EstimatorTeacher:
     """A scikit-learn classifier as a teacher; call `fit` first where it is not fitted yet.
 
-    num_classes: K; classes that the estimator never saw get probability 0
+    num_classes: K; of classes that the estimator never saw it says nothing (`known` are the others)
     class_names: K names, where the estimator's own classes are names; None where they are indices 0..K-1
     inputs: `transformed` (what networks see) or `raw` (as they were before any transformation)
     """
@@ -139,8 +145,13 @@ class EstimatorTeacher:
             inputs=self.inputs,
         )
 
+    @property
+    def known(self) -> tuple[int, ...] | None:
+        """Indices of the classes that the fitted estimator saw; None: all."""
+        return known_of(self._columns(), self.num_classes)
+
     def predict(self, rows: Rows) -> Tensor:
-        """Log-probabilities `[n, K]`; raises as `log_probs`."""
+        """Log-probabilities `[n, K]`, -inf for classes that it never saw; raises as `log_probs`."""
         source = chosen_inputs(self.name, rows, self.inputs)
         return self.log_probs(source.reshape(len(source), -1) if source.ndim > 1 else source)
 

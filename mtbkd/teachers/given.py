@@ -9,7 +9,9 @@ from torch import Tensor, nn
 
 from mtbkd.data.distillation import Rows
 from mtbkd.errors import InputError
+from mtbkd.teachers.coverage import known_of
 from mtbkd.teachers.estimator import EstimatorTeacher
+from mtbkd.teachers.teacher import known_by
 from mtbkd.teachers.torch_module import TorchTeacher
 from mtbkd.teachers.values import check_logits
 
@@ -51,6 +53,14 @@ def known_classes(teacher: Any) -> list[Any]:
         return []
     classes: list[Any] = np.asarray(teacher.classes_).tolist()
     return classes
+
+
+def covered(teacher: Any, classes: Sequence[Any]) -> tuple[int, ...] | None:
+    """Places in `classes` of those that a teacher knows, by label for a scikit-learn classifier; None: all."""
+    if not _is_estimator(teacher):
+        return known_by(teacher)
+    place = {label: k for k, label in enumerate(classes)}
+    return known_of([place[label] for label in known_classes(teacher)], len(classes))
 
 
 def trained(estimator: Any, x: Any, y: np.ndarray, seed: int) -> Any:

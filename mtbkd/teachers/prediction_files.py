@@ -35,8 +35,9 @@ def read_predictions_npz(path: Path, values: str, class_names: Sequence[str]) ->
     names = file["class_names"].astype(str).tolist() if "class_names" in file else list(class_names)
     if len(names) != array.shape[2] or sorted(names) != sorted(class_names):
         raise InputError(
-            f"{path}: has {array.shape[2]} columns for the classes {', '.join(names)}; the data has "
-            f"{len(class_names)}: {', '.join(class_names)}; give a column for each class and no other"
+            f"{path}: has {array.shape[2]} columns for the classes {', '.join(names)}; wanted are "
+            f"{len(class_names)}: {', '.join(class_names)}; give a column for each class and no other, or name in "
+            "`classes` those that the teacher knows"
         )
     ids = file["ids"].astype(str) if "ids" in file else None
     if ids is not None and ids.shape != array.shape[1:2]:
@@ -65,7 +66,10 @@ def read_csv_or_parquet(
         raise InputError(f"{path}: columns gives one class two columns; each class has one")
     for c in class_names:
         if c not in by_class:
-            raise InputError(f"{path}: class '{c}' has no column; add it to columns")
+            raise InputError(
+                f"{path}: class '{c}' has no column; add it to columns, or name in `classes` those that the teacher "
+                "knows"
+            )
     for column in [*by_class.values(), *([] if id_column is None else [id_column])]:
         if column not in table:
             raise InputError(f"{path}: has no column '{column}'; {nearest(column, table)}")

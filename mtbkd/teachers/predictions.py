@@ -11,6 +11,7 @@ from torch import Tensor
 from mtbkd.data.distillation import DistillationData, Rows
 from mtbkd.data.npz import existing
 from mtbkd.errors import InputError, nearest, require_choice
+from mtbkd.teachers.coverage import Columns
 from mtbkd.teachers.prediction_files import PredictionFile, read_csv_or_parquet, read_predictions_npz
 from mtbkd.teachers.split_predictions import SplitPredictions, refuse_made_rows
 from mtbkd.teachers.teacher import Teacher
@@ -23,12 +24,14 @@ _SPLITS = ("pool", "validation", "test", "ood")
 class PredictionsConfig:
     """path: one file for all rows of the source, or `{split: file}` (out-of-distribution rows need this);
     values: `logits` or `probabilities`; id_column: of a table, null to match by row number (an npz brings
-    `ids`); columns: `{column: class name}` of a table, null where columns are named as the classes."""
+    `ids`); columns: `{column: class name}` of a table, null where columns are named as the classes; classes: names of
+    those that the teacher knows, in the order of an npz that names none, null for all."""
 
     path: Any
     values: str
     id_column: str | None = None
     columns: dict[str, str] | None = None
+    classes: list[str] | None = None
 
     def __post_init__(self) -> None:
         require_choice("values", self.values, ("logits", "probabilities"))
@@ -47,6 +50,8 @@ def build(name: str, config: PredictionsConfig, data: DistillationData, seed: in
     Raises `InputError` for a missing or truncated file, a missing class column or id, rows that cannot be
     matched, and values that are no logits or probabilities.
     """
+    names = data.class_names if config.classes is None else config.classes
+    columns = Columns.named(f"teacher '{name}'", names, data.class_names)
     splits = [split for split in data.splits if split != "ood"]
     paths = dict.fromkeys(splits, config.path) if isinstance(config.path, str) else config.path
     files: dict[str, PredictionFile] = {}
@@ -56,11 +61,11 @@ def build(name: str, config: PredictionsConfig, data: DistillationData, seed: in
             continue
         path = paths[split]
         if path not in files:
-            files[path] = _read(name, path, config, data.class_names)
+            files[path] = _read(name, path, config, names)
         values = _matched(f"teacher '{name}': {path}", files[path], rows)
         check = check_logits if config.values == "logits" else logits_of_probs
-        matched[split] = check(name, values)
-    return SplitPredictions(name, data, matched)
+        matched[split] = columns.spread(f"teacher '{name}'", check(name, values))
+    return SplitPredictions(name, data, matched, columns.known)
 
 
 def _read(name: str, path: str, config: PredictionsConfig, class_names: Sequence[str]) -> PredictionFile:

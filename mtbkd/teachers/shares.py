@@ -8,6 +8,7 @@ from torch import Tensor
 
 from mtbkd.data.distillation import DistillationData
 from mtbkd.errors import InputError
+from mtbkd.teachers.coverage import Columns
 
 
 def check_share(share: Sequence[float]) -> None:
@@ -17,13 +18,14 @@ def check_share(share: Sequence[float]) -> None:
 
 
 def training_rows(
-    name: str, data: DistillationData, share: Sequence[float], seed: int
+    name: str, data: DistillationData, share: Sequence[float], seed: int, classes: Sequence[str] = ()
 ) -> tuple[Tensor, Tensor]:
     """Inputs `[n, ...]` and labels `[n]` of the interval `share` of the rows with teacher labels: the pool's, or those
     that the data keep for teachers.
 
     The rows are permuted by `seed` first, the same permutation for every teacher of a run, so that shares
-    which overlap overlap exactly. Raises `InputError` where fewer than two classes are left.
+    which overlap overlap exactly. classes: names of those whose rows alone it sees, none named: all.
+    Raises `InputError` for an unknown class, and where fewer than two are left.
     """
     source = data.pool if data.teaching is None else data.teaching
     labels = data.teacher_y if data.teaching is None else data.teaching.y
@@ -32,6 +34,10 @@ def training_rows(
     lo, hi = (round(edge * len(order)) for edge in share)
     rows = torch.from_numpy(np.sort(order[lo:hi]))
     y = labels[rows]
+    if classes:
+        own = Columns.named(f"teacher '{name}'", classes, data.class_names)
+        rows = rows[torch.isin(y, torch.tensor(own.classes))]
+        y = labels[rows]
     if len(y.unique()) < 2:
         raise InputError(
             f"teacher '{name}': share {list(share)} of the {len(known)} labelled rows holds {len(rows)} rows "

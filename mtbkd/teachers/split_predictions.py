@@ -17,12 +17,13 @@ VERSION = 1
 class SplitPredictions:
     """A teacher of which only its predictions at the data's own rows are known.
 
-    predictions: `{split: logits [S, n, K]}`, rows as in that split of `data`
+    predictions: `{split: logits [S, n, K]}`, rows as in that split of `data`; known: the classes it knows, None: all
     """
 
     name: str
     data: DistillationData
     predictions: dict[str, Tensor]
+    known: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         for split, z in self.predictions.items():
@@ -36,7 +37,9 @@ class SplitPredictions:
     @property
     def fingerprint(self) -> str:
         """Hash of all predictions."""
-        return fingerprint(kind="predictions", version=VERSION, predictions=self.predictions)
+        return fingerprint(
+            kind="predictions", version=VERSION, predictions=self.predictions, known=self.known
+        )
 
     def predict(self, rows: Rows) -> Tensor:
         """Logits `[S, n, K]`; raises `NotCovered` for rows that are no split, or one without predictions."""

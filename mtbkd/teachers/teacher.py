@@ -53,18 +53,35 @@ class HasLayers(Protocol):
         ...
 
 
+@runtime_checkable
+class Partial(Protocol):
+    """What a teacher is besides, that may not know all classes.
+
+    known: indices of the classes that it knows, None: all. Whatever it predicts of the others, it says nothing of them
+    """
+
+    @property
+    def known(self) -> tuple[int, ...] | None: ...
+
+
+def known_by(teacher: Teacher) -> tuple[int, ...] | None:
+    """Indices of the classes that a teacher knows; None: all."""
+    return teacher.known if isinstance(teacher, Partial) else None
+
+
 @dataclass(frozen=True)
 class Recipe:
     """A teacher that is trained, once, when it is first asked something that the cache does not hold.
 
     train: returns the trained teacher, telling progress; depends on nothing that `fingerprint` does not tell
-    layers: paths of its layers where it can tell what they give
+    layers: paths of its layers where it can tell what they give; known: the classes that it learns, None: all
     """
 
     name: str
     fingerprint: str
     train: Callable[[Progress], Teacher]
     layers: tuple[str, ...] = ()
+    known: tuple[int, ...] | None = None
     _kept: list[Teacher] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def trained(self, progress: Progress | None = None) -> Teacher:

@@ -13,6 +13,7 @@ from mtbkd.data.distillation import DistillationData, Rows
 from mtbkd.data.npz import existing
 from mtbkd.errors import InputError, nearest, require_at_least, require_choice
 from mtbkd.layer_outputs import features_of, layer_paths
+from mtbkd.teachers.coverage import Columns
 from mtbkd.teachers.fingerprint import fingerprint, library, seed_of
 from mtbkd.teachers.inputs import INPUTS, chosen_inputs
 from mtbkd.teachers.module_identity import identity_of_module
@@ -36,7 +37,8 @@ class TorchModuleConfig:
     weights: safetensors file, null where the factory loads them itself; batch_size: rows at once;
     dropout_draws: 0, or the number of draws with dropout left on; output: attribute of the result that holds the
     logits, null where it is the result; argument: keyword by which the module takes its inputs, null for the
-    first position; inputs: `transformed` or `raw`."""
+    first position; inputs: `transformed` or `raw`; classes: names of its outputs' classes, null for one left out,
+    null for the data's, in order."""
 
     factory: str
     kwargs: dict[str, Any] = field(default_factory=dict)
@@ -46,6 +48,7 @@ class TorchModuleConfig:
     output: str | None = None
     argument: str | None = None
     inputs: str = "transformed"
+    classes: list[Any] | None = None
 
     def __post_init__(self) -> None:
         require_at_least(1, batch_size=self.batch_size)
@@ -57,8 +60,10 @@ def build(name: str, config: TorchModuleConfig, data: DistillationData, seed: in
     """The module of the factory with its weights, asked about one row to see that it fits the data.
 
     Raises `InputError` where the factory cannot be imported or called, the weights are of another module, or
-    the outcome is not logits `[n, K]`.
+    the outcome is not logits `[n, K]`, or `[n, C]` of C classes named.
     """
+    what = f"teacher '{name}'"
+    columns = None if config.classes is None else Columns.named(what, config.classes, data.class_names)
     own_seed = seed_of(seed, name)
     module = made_by_factory(name, config.factory, config.kwargs, own_seed)
     if config.weights is not None:
@@ -72,12 +77,13 @@ def build(name: str, config: TorchModuleConfig, data: DistillationData, seed: in
         argument=config.argument,
         inputs=config.inputs,
         seed=own_seed,
+        columns=columns,
     )
     found = teacher.predict(data.pool.take(data.pool.index.new_zeros(1))).shape[-1]
     if found != data.num_classes:
         raise InputError(
             f"teacher '{name}': {config.factory} gives {found} classes, the data has {data.num_classes}; "
-            "give the factory the number of classes in kwargs"
+            "give the factory the number of classes in kwargs, or name its own in classes"
         )
     return teacher
 
@@ -90,6 +96,7 @@ class TorchTeacher:
     Ghahramani 2016), everything else in evaluation mode
     output: attribute of the module's result that holds the logits; argument: keyword of its inputs
     inputs: `transformed` or `raw`; seed: of dropout
+    columns: what its outputs are, where they are not the data's classes in order
     """
 
     name: str
@@ -100,6 +107,12 @@ class TorchTeacher:
     argument: str | None = None
     inputs: str = "transformed"
     seed: int = 0
+    columns: Columns | None = None
+
+    @property
+    def known(self) -> tuple[int, ...] | None:
+        """Indices of the classes that it knows; None: all."""
+        return None if self.columns is None else self.columns.known
 
     @property
     def fingerprint(self) -> str:
@@ -111,13 +124,19 @@ class TorchTeacher:
             module=identity_of_module(self.module),
             asked=[self.dropout_draws, self.output, self.argument, self.inputs],
             seed=self.seed if self.dropout_draws else None,
+            columns=None if self.columns is None else self.columns.classes,
         )
 
     def predict(self, rows: Rows) -> Tensor:
-        """Logits `[n, K]`, or `[dropout_draws, n, K]`.
+        """Logits `[n, K]`, or `[dropout_draws, n, K]`, -inf for classes that it does not know.
 
         Raises `InputError` where the result is not logits or dropout is asked of a module that has none.
         """
+        z = self._answers(rows)
+        return z if self.columns is None else self.columns.spread(f"teacher '{self.name}'", z)
+
+    def _answers(self, rows: Rows) -> Tensor:
+        """What the module itself gives."""
         x = self._tensor(chosen_inputs(self.name, rows, self.inputs))
         dropouts = [m for m in self.module.modules() if isinstance(m, _DROPOUT) and m.p > 0]
         if self.dropout_draws and not dropouts:

@@ -240,3 +240,31 @@ def test_where_the_bank_lives(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match=r"cannot be written .*MTBKD_CACHE"):
         BankCache(tmp_path / "file" / "bank")
+
+
+# ---- some of the classes -----------------------------------------------------------------------------------------
+@dataclass
+class Knowing(Counting):
+    """It says something of all three classes, and knows two."""
+
+    known: tuple | None = (0, 2)
+
+    def predict(self, asked):
+        return torch.cat([super().predict(asked), torch.full((len(asked), 1), 5.0)], 1)
+
+
+def test_what_a_teacher_does_not_know_is_missing_in_the_bank_and_told_in_the_manifest(tmp_path):
+    teachers = [Knowing(), Knowing("whole", "two", known=None)]
+    for _ in range(2):  # computed, then read
+        banks, _ = ask_all(teachers, {"pool": rows()}, BankCache(tmp_path))
+        assert banks["pool"].classes.tolist() == [[True, False, True], [True, True, True]]
+        assert (banks["pool"].predictions[0][..., 1] == -torch.inf).all()
+        assert torch.isfinite(banks["pool"].predictions[1]).all()
+    told = [json.loads(path.read_text())["classes"] for path in tmp_path.glob("*/manifest.json")]
+    assert {str(classes) for classes in told} == {"[0, 2]", "None"}
+    assert teachers[0].asked == [6]
+
+
+def test_a_teacher_that_claims_a_class_that_is_none(tmp_path):
+    with pytest.raises(InputError, match=r"'counting': says that it knows class 3; there are 0..2"):
+        ask_all([Knowing(known=(0, 3))], {"pool": rows()}, BankCache(tmp_path))

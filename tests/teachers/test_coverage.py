@@ -5,7 +5,7 @@ import torch
 
 from mtbkd.errors import InputError
 from mtbkd.teachers import TeacherBank
-from mtbkd.teachers.coverage import coverage_of, known_of, places, spread
+from mtbkd.teachers.coverage import Columns, coverage_of, known_of
 
 KNOWN = torch.tensor([[True, True, False, True], [True, True, True, True]])
 
@@ -82,32 +82,36 @@ NAMES = ("cat", "dog", "eel", "fox")
 
 
 def test_columns_find_their_classes_by_name():
-    columns = places("teacher 'a'", ["fox", None, "cat"], NAMES)
-    assert columns == (3, None, 0)
-    assert known_of(columns, 4) == (0, 3)
-    wide = spread(torch.tensor([[1.0, 9.0, 2.0]]), columns, 4)
+    columns = Columns.named("a", ["fox", None, "cat"], NAMES)
+    assert columns == Columns((3, None, 0), 4)
+    assert columns.known == (0, 3)
+    wide = columns.spread("a", torch.tensor([[1.0, 9.0, 2.0]]))
     assert wide.tolist() == [[2.0, -torch.inf, -torch.inf, 1.0]]
-    assert known_of(places("teacher 'a'", ["fox", "eel", "dog", "cat"], NAMES), 4) is None
-    assert places("teacher 'a'", [2, 0], [str(k) for k in range(3)]) == (2, 0)
+    assert Columns.named("a", NAMES[::-1], NAMES).known is None
+    assert Columns.named("a", [2, 0], ["0", "1", "2"]).classes == (2, 0)
+    assert known_of([3, 1, 1], 4) == (1, 3)
+    assert known_of([1, 0], 2) is None
 
 
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
         (["cat", "dgo"], "'dgo' is not among.*did you mean 'dog'"),
-        (["cat", "dog", "cat"], "'cat' has two columns"),
+        (["cat", "dog", "cat"], "'cat' is named twice"),
         (["cat", None], "knows 1 of"),
     ],
 )
 def test_columns_without_a_class_are_refused(labels, message):
     with pytest.raises(InputError, match=message):
-        places("teacher 'a'", labels, NAMES)
+        Columns.named("teacher 'a'", labels, NAMES)
 
 
 def test_coverage_of_indices():
     expected = torch.tensor([[True, False, True], [True, True, True]])
-    assert torch.equal(coverage_of([(0, 2), None], 3), expected)
-    assert coverage_of([None, None], 3) is None
+    assert torch.equal(coverage_of({"a": (0, 2), "b": None}, 3), expected)
+    assert coverage_of({"a": None, "b": None}, 3) is None
+    with pytest.raises(InputError, match=r"'b': says that it knows class 3; there are 0..2"):
+        coverage_of({"a": None, "b": (0, 3)}, 3)
 
 
 def test_a_bank_of_teachers_with_other_columns():

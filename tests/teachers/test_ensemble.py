@@ -11,6 +11,8 @@ from torch import nn
 from mtbkd.data.distillation import Rows
 from mtbkd.errors import InputError
 from mtbkd.progress import Progress
+from mtbkd.teachers import TeacherBank
+from mtbkd.teachers.coverage import coverage_of
 from mtbkd.teachers.ensemble import EnsembleConfig, EnsembleTeacher, build
 from mtbkd.teachers.networks import CNNs, StackedMLP
 
@@ -125,3 +127,16 @@ def test_training_tells_its_progress(digits):
     assert total == len(losses) == 10 * 12  # 718 rows in batches of 64
     assert losses[0] == pytest.approx(np.log(10), rel=0.1)
     assert losses[-1] < losses[0] / 2
+
+
+def test_networks_trained_on_some_classes_know_those(digits):
+    teacher = build(
+        "nets", EnsembleConfig(members=2, epochs=12, learning_rate=0.01, classes=["4", "6"]), digits, 0
+    )
+    assert teacher.known == (4, 6)
+    rows = digits.test.take(torch.isin(digits.test.y, torch.tensor([4, 6])).nonzero().flatten())
+    bank = TeacherBank.from_predictions(
+        {"nets": teacher.predict(rows)}, classes=coverage_of({"nets": (4, 6)}, 10)
+    )
+    assert (bank.mean_probs()[0].argmax(-1) == rows.y).float().mean() > 0.95
+    torch.testing.assert_close(bank.mean_probs()[0][:, [4, 6]].sum(-1), torch.ones(len(rows)))

@@ -160,3 +160,24 @@ def test_an_svc_needs_two_examples_of_each_class(digits):
     data = dataclasses.replace(digits, teacher_y=y)
     with pytest.raises(InputError, match="class '9' has one example"):
         build("svm", EstimatorConfig("svc"), data, 0)
+
+
+# ---- some of the classes -----------------------------------------------------------------------------------------
+def test_a_teacher_of_some_classes_knows_those_before_and_after_training(digits):
+    teacher = build("a", EstimatorConfig("gaussian_nb", classes=["3", "1", "8"]), digits, 0)
+    assert teacher.known == (1, 3, 8)
+    own = torch.isin(digits.teacher_y, torch.tensor([1, 3, 8]))
+    expected = GaussianNB().fit(digits.pool.x[own], digits.teacher_y[own]).predict_proba(digits.test.x)
+    z = teacher.predict(digits.test)
+    np.testing.assert_allclose(z[:, [1, 3, 8]].exp(), expected, atol=1e-5)
+    assert (z[:, [0, 2, 4, 5, 6, 7, 9]] == -torch.inf).all()
+    assert teacher.trained().known == (1, 3, 8)
+    assert build("a", EstimatorConfig("gaussian_nb"), digits, 0).known is None
+
+
+def test_a_share_without_a_class_makes_a_teacher_that_does_not_know_it(digits):
+    y = torch.where(digits.teacher_y == 4, -1, digits.teacher_y)
+    teacher = build("a", EstimatorConfig("gaussian_nb"), dataclasses.replace(digits, teacher_y=y), 0)
+    assert teacher.known == (0, 1, 2, 3, 5, 6, 7, 8, 9)
+    by_name = EstimatorTeacher("a", GaussianNB().fit(np.eye(2), ["dog", "ape"]), 3, ("ape", "cat", "dog"))
+    assert by_name.known == (0, 2)

@@ -153,7 +153,7 @@ def test_columns_and_classes_that_are_missing(digits, tmp_path):
     with pytest.raises(InputError, match="has no column 'id'"):
         build("a", PredictionsConfig(whole, "probabilities", id_column="id"), digits, 0)
     narrow = write(tmp_path / "n.npz", probs=np.full((N, 2), 0.5), class_names=np.array(["0", "1"]))
-    with pytest.raises(InputError, match="has 2 columns for the classes 0, 1; the data has 10"):
+    with pytest.raises(InputError, match="has 2 columns for the classes 0, 1; wanted are 10"):
         build("a", PredictionsConfig(narrow, "probabilities"), digits, 0)
     table(probabilities()).assign(**{"3": "many"}).to_csv(path, index=False)
     with pytest.raises(InputError, match="something else than numbers"):
@@ -198,3 +198,28 @@ def test_files_that_cannot_be_read(digits, tmp_path):
 def test_configurations_are_checked(path, values, message):
     with pytest.raises(InputError, match=message):
         PredictionsConfig(path, values)
+
+
+# ---- some of the classes -----------------------------------------------------------------------------------------
+@pytest.mark.parametrize("named", [False, True])
+@pytest.mark.parametrize("suffix", ["csv", "npz"])
+def test_predictions_of_some_classes(digits, tmp_path, suffix, named):
+    p = np.random.default_rng(0).dirichlet(np.ones(3), N)
+    path, classes = tmp_path / f"p.{suffix}", ["8", "0", "5"]
+    if suffix == "csv":
+        columns = ["a", "b", "c"] if named else classes
+        pd.DataFrame(p, columns=columns).assign(other=1.0).to_csv(path, index=False)
+    else:
+        np.savez(path, probs=p[:, ::-1] if named else p, **({"class_names": classes[::-1]} if named else {}))
+    mapping = dict(zip("abc", classes, strict=True)) if named and suffix == "csv" else None
+    config = PredictionsConfig(str(path), "probabilities", columns=mapping, classes=classes)
+    teacher = build("a", config, digits, 0)
+    assert teacher.known == (0, 5, 8)
+    z = teacher.predict(digits.test)[0]
+    torch.testing.assert_close(z[:, [8, 0, 5]].exp(), expected(p, digits.test), rtol=1e-5, atol=1e-7)
+    assert (z[:, [1, 2, 3, 4, 6, 7, 9]] == -torch.inf).all()
+
+
+def test_a_class_that_the_data_does_not_have(digits, tmp_path):
+    with pytest.raises(InputError, match="teacher 'a': its class '10' is not among"):
+        build("a", PredictionsConfig(str(tmp_path / "p.csv"), "logits", classes=["1", "10"]), digits, 0)

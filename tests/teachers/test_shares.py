@@ -45,3 +45,17 @@ def test_one_class_is_not_enough(digits):
     data = dataclasses.replace(digits, teacher_y=torch.where(digits.teacher_y == 3, 3, -1))
     with pytest.raises(InputError, match=r"teacher 'forest': share .* of 1 classes"):
         training_rows("forest", data, [0, 1], 0)
+
+
+def test_classes_are_taken_of_the_same_share(digits):
+    both, y = training_rows("t", digits, [0.2, 0.7], 3)
+    x, labels = training_rows("t", digits, [0.2, 0.7], 3, ["7", "2"])
+    own = (y == 2) | (y == 7)
+    assert 0 < own.sum() < len(y)
+    assert torch.equal(x, both[own])
+    assert torch.equal(labels, y[own])
+
+
+def test_a_class_that_the_data_does_not_have_is_refused(digits):
+    with pytest.raises(InputError, match=r"teacher 't': its class 'seven' is not among the data's classes"):
+        training_rows("t", digits, [0, 1], 0, ["1", "seven"])

@@ -222,3 +222,33 @@ def test_weights_of_another_module_and_damaged_files(digits, tmp_path):
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(InputError, match="no safetensors file, or truncated"):
         build("a", TorchModuleConfig(f"{HERE}:network", weights=str(path)), digits, 0)
+
+
+# ---- some of the classes -----------------------------------------------------------------------------------------
+def test_outputs_find_their_classes_by_name_and_null_leaves_one_out(digits):
+    config = TorchModuleConfig(f"{HERE}:network", {"classes": 3}, classes=["7", None, "2"])
+    teacher = build("a", config, digits, 0)
+    assert teacher.known == (2, 7)
+    z, own = teacher.predict(digits.test), teacher.module.eval()(digits.test.x)
+    torch.testing.assert_close(z[:, [7, 2]], own[:, [0, 2]].detach())
+    assert (z[:, [0, 1, 3, 4, 5, 6, 8, 9]] == -torch.inf).all()
+    whole = build("a", TorchModuleConfig(f"{HERE}:network", {"classes": 10}), digits, 0)
+    assert whole.known is None
+    swapped = [str(k) for k in range(9, -1, -1)]
+    turned = build("a", TorchModuleConfig(f"{HERE}:network", {"classes": 10}, classes=swapped), digits, 0)
+    assert turned.known is None
+    torch.testing.assert_close(turned.predict(digits.test), whole.predict(digits.test).flip(-1))
+    assert turned.fingerprint != whole.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("classes", "message"),
+    [
+        (["7", "2"], "has 3 columns for 2 classes"),
+        (["7", "2", "eleven"], "its class 'eleven' is not among the data's classes"),
+        (None, "gives 3 classes, the data has 10.*or name its own in classes"),
+    ],
+)
+def test_outputs_without_a_class_are_refused(digits, classes, message):
+    with pytest.raises(InputError, match=message):
+        build("a", TorchModuleConfig(f"{HERE}:network", {"classes": 3}, classes=classes), digits, 0)
