@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import tiny_runs
+import torch
 
 from mtbkd.errors import InputError
 from mtbkd.pipeline import run
@@ -14,7 +15,7 @@ from mtbkd.progress import Progress
 from mtbkd.run_directory import RunDirectory
 from mtbkd.summary.teacher_selection import selection, selection_table
 from mtbkd.teachers.bank import TeacherCost
-from mtbkd.teachers.selection import Gain, Judgement, Selection
+from mtbkd.teachers.selection import Gain, Judgement, Selection, select_teachers
 
 CHOSEN = Selection(
     (
@@ -104,13 +105,15 @@ def test_all_are_heard_unless_asked_otherwise(tmp_path):
 
 
 def test_tempered_teachers_are_judged(tmp_path):
-    words = with_a_double(tmp_path)
-    plain, hot = tiny_runs.resolved(*words), tiny_runs.resolved(*words, "temperature.value=50")
-    cold_gain, hot_gain = (
-        {one.teacher: one.gain for one in ask(c, prepare(c), Progress()).selection.judgements}
-        for c in (plain, hot)
-    )
-    assert abs(hot_gain["guess"].mean) < abs(cold_gain["guess"].mean)
+    words = [*tiny_runs.tiny_overrides(tmp_path), "data.validation_fraction=0.5"]
+    everyone = tiny_runs.resolved(*words)
+    problem = ask(everyone, prepare(everyone), Progress())
+    chosen = tiny_runs.resolved(*words, "teachers.select=auto", "temperature.value=3")
+    found = ask(chosen, prepare(chosen), Progress()).selection
+    tempered = problem.banks["validation"].tempered(torch.tensor([3.0, 3.0]))
+    expected = select_teachers(tempered, problem.data.validation.y, costs=problem.banks["pool"].costs)
+    assert found == expected
+    assert found != select_teachers(problem.banks["validation"], problem.data.validation.y)
 
 
 def test_choosing_needs_held_out_labels_and_says_so_before_training(tmp_path):
