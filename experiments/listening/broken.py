@@ -1,0 +1,111 @@
+"""Part 2: teachers that are wrong on purpose. Whom does each rule still believe, and what does it cost?
+
+    python -m experiments.listening.broken [--quick] [--seeds 5] [--jobs 1]
+
+Digits with 5 % of the labels, four point teachers; the last one or two of them permuted (each class told as another) or
+random. The rows "two good alone" and "three good alone" are what there was to win: the same good teachers without the
+broken ones. Differences are to `uniform` with the same teachers.
+"""
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from experiments.listening import teacher_sets, ways
+from experiments.listening.line_figure import Line, panels
+from experiments.listening.paired_table import shown, t_interval, table
+from experiments.listening.problems import DIGITS
+from experiments.listening.scores import DIFFERENCES, HEADINGS, scores_of, trust_of, weights_of
+from experiments.listening.study import Part, Settings, keep, runs_of, told
+from experiments.listening.sweeps import Sweep
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SETS = (
+    "four_good",
+    "one_permuted",
+    "two_permuted",
+    "one_random",
+    "two_random",
+    "three_good_alone",
+    "two_good_alone",
+)
+DRAWN = ("uniform", "entropy", "learned", "stacking", "best")
+BROKEN = {"four_good": 0, "one_permuted": 1, "two_permuted": 2, "one_random": 1, "two_random": 2}
+
+
+def parts(settings: Settings) -> list[Part]:
+    """All sweeps of this part."""
+    found = []
+    for engine in ("map",) if settings.quick else ("map", "svi"):
+        words, seconds = DIGITS.with_engine(engine, settings.quick)
+        words = tuple(word for word in words if not word.startswith("teachers="))
+        swept = {"teachers": SETS, "weighting": ways.weightings(), "seed": settings.seeds_word()}
+        sweep = Sweep(f"broken-{engine}", (*words, settings.cache), swept, seconds)
+        found.append(Part(sweep, DIGITS.title, engine))
+    return found
+
+
+def rows(parts: list[Part], settings: Settings) -> pd.DataFrame:
+    """A row a run: scores, and the weight and trust that the broken teachers got together."""
+    found = []
+    for part, run in runs_of(parts, settings, teacher_sets.write(settings.root / "conf")):
+        told = {"engine": part.engine, "teachers": run.swept["teachers"], "way": run.swept["weighting"]}
+        trust = trust_of(run)
+        heard = {"broken_weight": of_broken(weights_of(run))}
+        heard |= {"broken_trust": of_broken(trust) if trust else None}
+        found.append({**told, "seed": run.seed, **scores_of(run), **heard})
+    return pd.DataFrame(found)
+
+
+def of_broken(by_teacher: dict[str, float]) -> float:
+    """What the broken ones of a set have together."""
+    return sum(value for name, value in by_teacher.items() if name.startswith(teacher_sets.HOW))
+
+
+def markdown(found: pd.DataFrame) -> str:
+    """A table a set of teachers, and what the learned trust says."""
+    headings = {**HEADINGS, "broken_weight": "weight of the broken"}
+    texts = []
+    for (engine, teachers), own in found.groupby(["engine", "teachers"], sort=False):
+        heading = f"### {DIGITS.title}: {engine}, {str(teachers).replace('_', ' ')}"
+        texts.append(f"{heading}\n\n{table(own, headings, DIFFERENCES, ways.BASELINE)}")
+    trust = found[found["broken_trust"].notna()]
+    lines = [
+        f"| {engine} | {str(teachers).replace('_', ' ')} | {shown(t_interval(own['broken_trust']))} |"
+        for (engine, teachers), own in trust.groupby(["engine", "teachers"], sort=False)
+    ]
+    head = [
+        "### Learned trust in the broken teachers together\n",
+        "| engine | teachers | trust |",
+        "|---|---|---|",
+    ]
+    return "\n\n".join([*texts, "\n".join([*head, *lines])]) if lines else "\n\n".join(texts)
+
+
+def figure(found: pd.DataFrame) -> "Figure":
+    """NLL against the number of broken teachers, permuted and random, by MAP."""
+    own = found[(found["engine"] == "map") & found["way"].isin(DRAWN) & found["teachers"].isin(list(BROKEN))]
+    own = own.assign(number=own["teachers"].map(BROKEN))
+    lines = {
+        f"{how} teachers": [
+            Line.of(way, rows, "number", "nll")
+            for way, rows in own[own["teachers"].isin(["four_good", f"one_{how}", f"two_{how}"])].groupby(
+                "way", sort=False
+            )
+        ]
+        for how in teacher_sets.HOW
+    }
+    return panels(lines, "broken teachers of four", "NLL on test rows")
+
+
+def main() -> None:
+    """Do what is left of this part, and tell it."""
+    settings = told(__doc__)
+    found = rows(parts(settings), settings)
+    keep("broken", found, markdown(found), settings, figure(found))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,128 @@
+"""Part 5: do credible intervals hold the true class probabilities as often as they say?
+
+    python -m experiments.listening.coverage [--quick] [--jobs 1]
+
+Made data whose probabilities are known, a fresh truth and fresh rows for each of 60 data sets; the error is over data
+sets. Truths are drawn from the student's own prior (weights of scale 2) and from a wider one (scale 6), so that the
+student is misspecified. Only the former must be nominal, and only where the model of the data is right: `labels only`,
+and `votes`, a teacher that saw five further labels at each input and whose Dirichlet is their likelihood. Teachers that
+were trained on the student's own labels say the same twice, and intervals become too narrow: that is measured here.
+"""
+
+import pandas as pd
+
+from experiments.listening import teacher_sets
+from experiments.listening.credible import MASSES, coverage
+from experiments.listening.paired_table import shown, t_interval
+from experiments.listening.problems import EAGER, EVERYWHERE
+from experiments.listening.study import Part, Settings, keep, runs_of
+from experiments.listening.study import told as told_by
+from experiments.listening.sweeps import Run, Sweep
+from mtbkd.data.synthetic import true_probs
+
+SETS, QUICK_SETS = 60, 10
+SCALES = {"2.0": "from the student's prior", "6.0": "from a wider prior"}
+STUDENT = ("student.hidden=[8]", "student.activation=tanh", "student.prior_scale=2.0")
+ENGINES: dict[str, tuple[tuple[str, ...], float]] = {
+    "hmc": (
+        (
+            "inference.num_chains=4",
+            "inference.warmup=200",
+            "inference.draws=250",
+            "inference.max_leapfrogs=32",
+            "inference.warm_start=300",
+            EAGER,
+        ),
+        10.0,
+    ),
+    "svi": (("inference.warm_start=300", "inference.steps=1500", "inference.draws=1000", EAGER), 5.0),
+}
+QUICK_ENGINES: dict[str, tuple[tuple[str, ...], float]] = {
+    "hmc": (
+        (
+            "inference.num_chains=4",
+            "inference.warmup=60",
+            "inference.draws=75",
+            "inference.max_leapfrogs=10",
+            "inference.warm_start=100",
+            EAGER,
+        ),
+        2.5,
+    )
+}
+VOTES = ("teachers=supplied", "weighting=uniform", "prior.concentration=5")
+TRAINED = {"weighting": ("uniform", "entropy", "learned")}
+
+
+def parts(settings: Settings, sets: int) -> list[Part]:
+    """All sweeps of this part."""
+    found = []
+    for engine, (own, seconds) in (QUICK_ENGINES if settings.quick else ENGINES).items():
+        words = ("data=synthetic", *STUDENT, *EVERYWHERE, f"inference={engine}", *own, settings.cache)
+        shared = {"data.truth_scale": tuple(SCALES), "seed": settings.seeds_word(sets)}
+        trained = {"weighting": ("uniform",)} if settings.quick else TRAINED
+        blocks: dict[str, tuple[tuple[str, ...], dict[str, tuple[str, ...]]]] = {
+            "labels only": (("teachers=supplied", "prior.strength=0"), shared),
+            "votes": (VOTES, shared),
+            "trained teachers": (("teachers=small_trio",), {**trained, **shared}),
+        }
+        for block, (more, swept) in blocks.items():
+            sweep = Sweep(f"coverage-{engine}-{block.replace(' ', '_')}", (*words, *more), swept, seconds)
+            found.append(Part(sweep, "synthetic", engine, block))
+    return found
+
+
+def rows(parts: list[Part], settings: Settings) -> pd.DataFrame:
+    """A row a run: coverage of each mass, the mean absolute error of the mean, and the intervals' mean width."""
+    found = []
+    for part, run in runs_of(parts, settings, teacher_sets.write(settings.root / "conf")):
+        way = f"{part.block}, {run.swept['weighting']}" if "weighting" in run.swept else part.block
+        truth = SCALES[run.swept["data.truth_scale"]]
+        found.append({"engine": part.engine, "truth": truth, "way": way, "seed": run.seed, **checked(run)})
+    return pd.DataFrame(found)
+
+
+def checked(run: Run) -> dict[str, float]:
+    """What a run's posterior says of the test rows against what is true there."""
+    x = run.data().test.x
+    truth = true_probs(run.data_config(), run.seed, x)
+    said = run.posterior().predict(x)
+    lower, upper = said.interval(0.8)
+    shares = {f"coverage_{mass:g}": share for mass, share in coverage(said.probs, truth).items()}
+    error = float((said.mean.double() - truth).abs().mean())
+    return {**shares, "error": error, "width_0.8": float((upper - lower).mean())}
+
+
+def markdown(found: pd.DataFrame) -> str:
+    """A table an engine and truth: mean and 95 % t interval over data sets."""
+    columns = [*(f"coverage_{mass:g}" for mass in MASSES), "width_0.8", "error"]
+    head = [
+        "way",
+        "data sets",
+        *(f"in the {mass:.0%} interval" for mass in MASSES),
+        "width of the 80%",
+        "error of p",
+    ]
+    texts = []
+    for (engine, truth), own in found.groupby(["engine", "truth"], sort=False):
+        lines = [
+            f"### synthetic: {engine}, truth {truth}\n",
+            f"| {' | '.join(head)} |",
+            "|---" * len(head) + "|",
+        ]
+        for way, one in own.groupby("way", sort=False):
+            cells = [str(way), str(len(one)), *(shown(t_interval(one[name])) for name in columns)]
+            lines.append(f"| {' | '.join(cells)} |")
+        texts.append("\n".join(lines))
+    return "\n\n".join(texts)
+
+
+def main() -> None:
+    """Do what is left of this part, and tell it."""
+    settings = told_by(__doc__)
+    found = rows(parts(settings, QUICK_SETS if settings.quick else SETS), settings)
+    keep("coverage", found, markdown(found), settings)
+
+
+if __name__ == "__main__":
+    main()

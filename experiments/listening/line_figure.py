@@ -1,0 +1,73 @@
+"""Small figures: means over seeds with 95 % t intervals, a line a way of listening."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from experiments.listening.paired_table import t_interval
+from mtbkd.report.svg import SERIES, report_style
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+STYLES = ("-", (0, (4, 2)))
+
+
+@dataclass(frozen=True)
+class Line:
+    """x `[n]`; mean, half `[n]`: of the t interval at each; half is NaN for a single run."""
+
+    name: str
+    x: np.ndarray
+    mean: np.ndarray
+    half: np.ndarray
+
+    @classmethod
+    def of(cls, name: object, rows: pd.DataFrame, x: str, y: str) -> "Line":
+        """The line of rows with columns x and y, several rows an x; an infinite mean is left out."""
+        at = sorted(rows[x].unique())
+        found = [t_interval(rows.loc[rows[x] == value, y]) for value in at]
+        mean = np.array([one.mean if np.isfinite(one.mean) else np.nan for one in found])
+        return cls(str(name), np.array(at, float), mean, np.array([one.half for one in found]))
+
+
+def panels(lines: Mapping[str, Sequence[Line]], x: str, y: str, log_x: bool = False) -> "Figure":
+    """A panel a title, side by side, with the same axes; lines of the same name have the same colour."""
+    from matplotlib.figure import Figure
+
+    names = list(dict.fromkeys(line.name for own in lines.values() for line in own))
+    with report_style():
+        figure = Figure(figsize=(0.4 + 2.9 * len(lines), 3.0), layout="constrained", facecolor="white")
+        axes = figure.subplots(1, len(lines), sharex=True, sharey=True, squeeze=False)[0]
+        for panel, (title, own) in zip(axes, lines.items(), strict=True):
+            for line in own:
+                place = names.index(line.name)
+                panel.errorbar(
+                    line.x,
+                    line.mean,
+                    np.nan_to_num(line.half),
+                    color=SERIES[place % len(SERIES)],
+                    linestyle=STYLES[place // len(SERIES) % len(STYLES)],
+                    marker="o",
+                    markersize=3,
+                    capsize=2,
+                    elinewidth=0.8,
+                    label=line.name,
+                )
+            panel.set_title(title)
+            if log_x:
+                panel.set_xscale("log")
+        axes[0].set_ylabel(y)
+        figure.supxlabel(x, fontsize=9)
+        handles = {
+            label: handle
+            for panel in axes
+            for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)
+        }
+        figure.legend(
+            handles.values(), handles.keys(), loc="outside lower center", ncols=min(4, len(handles))
+        )
+    return figure

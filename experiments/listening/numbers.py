@@ -1,0 +1,89 @@
+"""Part 4: from 1 to 16 teachers, what they add and what they cost.
+
+    python -m experiments.listening.numbers [--quick] [--seeds 5] [--jobs 1]
+
+Digits with 5 % of the labels; logistic regressions, forests, nearest neighbours and naive Bayes in turn, each trained
+on a quarter of the rows, which the next one does not share wholly. `seconds` are of the student alone, its teachers
+asked before; `teachers` those that training and asking them took, once.
+"""
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from experiments.listening import teacher_sets
+from experiments.listening.line_figure import Line, panels
+from experiments.listening.paired_table import table
+from experiments.listening.problems import DIGITS
+from experiments.listening.scores import HEADINGS, scores_of
+from experiments.listening.study import Part, Settings, keep, runs_of, told
+from experiments.listening.sweeps import Sweep
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+WAYS = ("uniform", "entropy", "learned", "stacking")
+
+
+def parts(settings: Settings) -> list[Part]:
+    """All sweeps of this part."""
+    found = []
+    for engine in ("map",) if settings.quick else ("map", "svi"):
+        words, seconds = DIGITS.with_engine(engine, settings.quick)
+        words = tuple(word for word in words if not word.startswith("teachers="))
+        sets = tuple(f"many_{number}" for number in teacher_sets.COUNTS)
+        swept = {"teachers": sets, "weighting": WAYS, "seed": settings.seeds_word()}
+        sweep = Sweep(f"numbers-{engine}", (*words, settings.cache), swept, seconds)
+        found.append(Part(sweep, DIGITS.title, engine))
+    return found
+
+
+def rows(parts: list[Part], settings: Settings) -> pd.DataFrame:
+    """A row a run, with the best teacher's accuracy and the ensemble's."""
+    found = []
+    for part, run in runs_of(parts, settings, teacher_sets.write(settings.root / "conf")):
+        metrics = run.metrics
+        teachers = metrics["teachers"].values()
+        number = int(run.swept["teachers"].removeprefix("many_"))
+        told = {"engine": part.engine, "teachers": number, "way": run.swept["weighting"], "seed": run.seed}
+        quality = {"ensemble_accuracy": metrics["teacher_ensemble"]["accuracy"]}
+        quality |= {"best_teacher_accuracy": max(teacher["accuracy"] for teacher in teachers)}
+        costs = {"teachers_seconds": sum(teacher["seconds"] for teacher in teachers)}
+        found.append({**told, **scores_of(run), **quality, **costs})
+    return pd.DataFrame(found)
+
+
+def markdown(found: pd.DataFrame) -> str:
+    """A table an engine and number of teachers."""
+    headings = {
+        **HEADINGS,
+        "ensemble_accuracy": "teachers' mean, accuracy",
+        "best_teacher_accuracy": "best teacher, accuracy",
+        "seconds": "seconds",
+        "teachers_seconds": "seconds of the teachers",
+    }
+    return "\n\n".join(
+        f"### {DIGITS.title}: {engine}, {number} teachers\n\n"
+        + table(own, headings, {"nll": "NLL − uniform"}, "uniform")
+        for (engine, number), own in found.groupby(["engine", "teachers"], sort=False)
+    )
+
+
+def figure(found: pd.DataFrame) -> "Figure":
+    """NLL against the number of teachers, a panel an engine."""
+    lines = {
+        str(engine): [Line.of(way, rows, "teachers", "nll") for way, rows in own.groupby("way", sort=False)]
+        for engine, own in found.groupby("engine", sort=False)
+    }
+    return panels(lines, "teachers", "NLL on test rows", log_x=True)
+
+
+def main() -> None:
+    """Do what is left of this part, and tell it."""
+    settings = told(__doc__)
+    found = rows(parts(settings), settings)
+    keep("numbers", found, markdown(found), settings, figure(found))
+
+
+if __name__ == "__main__":
+    main()

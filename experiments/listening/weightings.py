@@ -1,0 +1,136 @@
+"""Part 1: every way of listening on every data set, at equal strength.
+
+    python -m experiments.listening.weightings [--quick] [--seeds 5] [--jobs 1]
+
+MTBKD_DATA names the folder of deeploc2_mtbkd.npz, fashion_mnist.npz and mnist.npz; without it, the made and
+scikit-learn's data alone. All weightings share one pool of the teachers, the mixture, with its own precision,
+concentration and strength; the published losses' methods are of the product pool, and compared there with `uniform`
+in that pool. Differences are to the first row of each table, seed by seed, with 95 % t intervals; a star where the
+interval excludes 0 (of twenty that differ by nothing, one has a star).
+"""
+
+import pandas as pd
+
+from experiments.listening import ways
+from experiments.listening.paired_table import table
+from experiments.listening.problems import BREAST_CANCER, DIGITS, IMBALANCED, Problem
+from experiments.listening.scores import DIFFERENCES, HEADINGS, scores_of
+from experiments.listening.study import Part, Settings, keep, runs_of, told, way_of
+from experiments.listening.sweeps import Sweep
+
+# Blocks of a table, each with the way that its differences are to.
+BLOCKS = {
+    "mixture pool": "uniform",
+    "product pool": "uniform",
+    "normalisers of the mixture": "uniform, density",
+    "temperatures, uniform weights": "fixed",
+    "Bayesian teachers alone": "uniform",
+}
+PUBLISHED = "published, product pool"
+# Rules that are run where all of them would take too long.
+FEW = ("uniform", "entropy", "learned")
+POOLS = {"weighting": ("uniform", "entropy")}
+
+
+def parts(settings: Settings) -> list[Part]:
+    """All sweeps of this part."""
+    found = []
+    for problem in (DIGITS, BREAST_CANCER, IMBALANCED, *settings.from_files()):
+        if problem.name == "fashion_mnist":
+            found += [] if settings.quick else on_fashion(problem, settings)
+            continue
+        for engine in ("map", "svi"):
+            found += of_engine(problem, engine, settings)
+        if problem.name in ("digits", "proteins") and not (settings.quick and problem.name == "proteins"):
+            all_of_them = problem.name == "digits" and not settings.quick
+            chosen = {"weighting": ways.weightings() if all_of_them else FEW}
+            found.append(part(problem, "hmc", "mixture pool", chosen, settings))
+    return found
+
+
+def of_engine(problem: Problem, engine: str, settings: Settings) -> list[Part]:
+    """The blocks of a small problem's table with this engine."""
+    found = [
+        part(problem, engine, "mixture pool", {"weighting": ways.weightings()}, settings),
+        part(problem, engine, "product pool", POOLS, settings, ("prior=dirichlet_product",)),
+    ]
+    if problem.name in ("digits", "breast_cancer"):
+        of_draws = {"weighting": (*POOLS["weighting"], *ways.OF_DRAWS)}
+        bayesian = ("teachers=ensembles_trio",)
+        found.append(part(problem, engine, "Bayesian teachers alone", of_draws, settings, bayesian))
+    if engine == "map" or (problem.name != "proteins" and not settings.quick):
+        normalize = {**POOLS, "prior.normalize": ("density", "peak", "none")}
+        temperature = {"temperature": ways.temperatures()}
+        found += [
+            part(problem, engine, PUBLISHED, {"experiment": ways.published()}, settings),
+            part(problem, engine, "normalisers of the mixture", normalize, settings),
+            part(
+                problem,
+                engine,
+                "temperatures, uniform weights",
+                temperature,
+                settings,
+                ("weighting=uniform",),
+            ),
+        ]
+    return found
+
+
+def on_fashion(problem: Problem, settings: Settings) -> list[Part]:
+    """What there is time for with images: all weightings by MAP, a few by posteriors of the last layer."""
+    all_of_them = {"weighting": ways.weightings()}
+    return [
+        part(problem, "map", "mixture pool", all_of_them, settings),
+        part(problem, "map", "product pool", POOLS, settings, ("prior=dirichlet_product",)),
+        part(problem, "map", PUBLISHED, {"experiment": ways.published()}, settings),
+        part(problem, "svi", "mixture pool", {"weighting": FEW}, settings),
+        part(problem, "hmc", "mixture pool", {"weighting": FEW}, settings),
+    ]
+
+
+def part(
+    problem: Problem,
+    engine: str,
+    block: str,
+    swept: dict[str, tuple[str, ...]],
+    settings: Settings,
+    more: tuple[str, ...] = (),
+) -> Part:
+    """A block's sweep over its ways and the seeds; `more` words replace the problem's of the same key."""
+    words, seconds = problem.with_engine(engine, settings.quick)
+    replaced = {word.partition("=")[0] for word in more}
+    words = tuple(word for word in words if word.partition("=")[0] not in replaced)
+    name = f"{problem.name}-{engine}-{block.replace(', ', '_').replace(' ', '_')}"
+    seeds = settings.seeds_word()
+    sweep = Sweep(name, (*words, *more, settings.cache), {**swept, "seed": seeds}, seconds)
+    return Part(sweep, problem.title, engine, block)
+
+
+def rows(parts: list[Part], settings: Settings) -> pd.DataFrame:
+    """A row a run."""
+    found = []
+    for part, run in runs_of(parts, settings):
+        told = {"problem": part.problem, "engine": part.engine, "block": part.block, "way": way_of(run)}
+        found.append({**told, "seed": run.seed, **scores_of(run)})
+    return pd.DataFrame(found)
+
+
+def markdown(found: pd.DataFrame) -> str:
+    """A table a problem, engine and block; the published methods stand below the product pool's own rows."""
+    told = found.assign(block=found["block"].replace(PUBLISHED, "product pool"))
+    texts = []
+    for (problem, engine, block), own in told.groupby(["problem", "engine", "block"], sort=False):
+        heading = f"### {problem}: {engine}, {block}"
+        texts.append(f"{heading}\n\n{table(own, HEADINGS, DIFFERENCES, BLOCKS[str(block)])}")
+    return "\n\n".join(texts)
+
+
+def main() -> None:
+    """Do what is left of this part, and tell it."""
+    settings = told(__doc__)
+    found = rows(parts(settings), settings)
+    keep("weightings", found, markdown(found), settings)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+"""The study's sweeps: what each command says, which runs count as done, and a small part from end to end."""
+
+import json
+
+import numpy as np
+import pytest
+from omegaconf import OmegaConf
+
+from experiments.listening import broken, coverage, labels, numbers, shift, teacher_sets, ways, weightings
+from experiments.listening.problems import BREAST_CANCER
+from experiments.listening.scores import aupr
+from experiments.listening.study import Settings, estimate
+from experiments.listening.sweeps import Sweep
+from mtbkd import registry
+
+PARTS = {
+    "weightings": weightings.parts,
+    "broken": broken.parts,
+    "labels": labels.parts,
+    "numbers": numbers.parts,
+    "coverage": lambda settings: coverage.parts(settings, 60),
+    "shift": shift.parts,
+}
+
+
+@pytest.fixture
+def sweep():
+    swept = {"weighting": ("uniform", "entropy"), "seed": ("0", "1")}
+    return Sweep("small", ("data=digits", "inference=map"), swept, seconds=3.0)
+
+
+def finish(root, sweep, folder, words, state="finished"):
+    """What a run leaves."""
+    path = root / sweep.name / folder
+    (path / ".hydra").mkdir(parents=True)
+    (path / "run.json").write_text(json.dumps({"state": state}))
+    OmegaConf.save(OmegaConf.create(words), path / ".hydra" / "overrides.yaml")
+    return path
+
+
+def test_the_command_is_what_a_person_would_type(sweep, tmp_path):
+    mtbkd, *words = sweep.command(tmp_path)
+    assert mtbkd.endswith("mtbkd")
+    assert words == [
+        *("-m", "data=digits", "inference=map", "weighting=uniform,entropy", "seed=0,1"),
+        f"hydra.sweep.dir={tmp_path / 'small'}",
+    ]
+    several = sweep.command(tmp_path, jobs=2, config_dir=tmp_path)
+    assert several[2:4] == ["--config-dir", str(tmp_path)]
+    assert {"hydra/launcher=joblib", "hydra.launcher.n_jobs=2"} <= set(several)
+
+
+def test_only_finished_runs_of_the_same_words_are_done(sweep, tmp_path):
+    assert sweep.finished(tmp_path) == []
+    first = finish(
+        tmp_path, sweep, "a", ["data=digits", "inference=map", "seed=1", "weighting=uniform"]
+    )  # in any order
+    finish(tmp_path, sweep, "b", ["data=digits", "inference=map", "seed=0", "weighting=entropy"], "failed")
+    finish(
+        tmp_path, sweep, "c", ["data=digits", "inference=map", "seed=0", "weighting=uniform", "compile=never"]
+    )
+    (run,) = sweep.finished(tmp_path)
+    assert (run.folder, run.seed, run.swept["weighting"]) == (first, 1, "uniform")
+
+
+@pytest.mark.parametrize("name", PARTS)
+@pytest.mark.parametrize("quick", [True, False])
+def test_a_part_has_no_run_twice_and_seeds_in_every_sweep(name, quick, tmp_path):
+    settings = Settings(quick=quick, seeds=3, runs=tmp_path, data=tmp_path)
+    parts = PARTS[name](settings)
+    names = [part.sweep.name for part in parts]
+    assert len(set(names)) == len(names)
+    for part in parts:
+        runs = [part.sweep.words(chosen) for chosen in part.sweep.combinations()]
+        assert len(set(runs)) == len(runs)
+        keys = [word.partition("=")[0] for word in part.sweep.constant]
+        assert len(set(keys) | set(part.sweep.swept)) == len(keys) + len(part.sweep.swept), "no key twice"
+        assert "report=none" in part.sweep.constant
+        assert len(part.sweep.swept["seed"]) == (60 if name == "coverage" else 3)
+    assert "0 of them finished" in estimate(parts, settings)
+
+
+def test_every_weighting_that_there_is_is_compared():
+    assert ways.weightings()[0] == "uniform"
+    assert {*ways.weightings(), *ways.OF_DRAWS} >= set(registry.names("weighting"))
+    assert len(set(ways.weightings())) == len(ways.weightings())
+    assert not {"proteins", "proteins_sequence", "fashion_mnist"} & set(ways.published())
+    assert {"ca_mkd", "uekd"} <= set(ways.published())
+
+
+def test_broken_sets_keep_the_good_ones_recipes():
+    sets = teacher_sets.all_sets()
+    assert list(sets["two_permuted"]) == ["forest", "svm", "permuted_logistic", "permuted_network"]
+    assert sets["two_permuted"]["permuted_network"]["of"] == teacher_sets.GOOD["network"]
+    assert sets["one_random"]["random_network"] == {"kind": "broken", "how": "random"}
+    assert sets["two_good_alone"].items() <= sets["two_permuted"].items()
+    assert [len(sets[f"many_{number}"]) for number in teacher_sets.COUNTS] == [1, 2, 4, 8, 16]
+    assert sets["many_4"].items() <= sets["many_16"].items()
+    starts = {member["share"][0] for member in sets["many_16"].values()}
+    assert (len(starts), min(starts), max(starts)) == (16, 0.0, 0.75)
+    assert broken.of_broken({"forest": 0.5, "permuted_svm": 0.2, "random_network": 0.25}) == pytest.approx(
+        0.45
+    )
+
+
+def test_average_precision_of_the_rarer_class_by_hand():
+    # Ranked by the rare class's probability: rare, not, rare: precisions 1 and 2/3.
+    p = np.array([0.9, 0.5, 0.3, 0.2, 0.1])
+    y = np.array([1, 0, 1, 0, 0])
+    assert aupr(np.stack([1 - p, p], 1), y) == pytest.approx((1 + 2 / 3) / 2)
+    assert aupr(np.stack([p, 1 - p], 1), 1 - y) == pytest.approx((1 + 2 / 3) / 2), "whichever class is rarer"
+    assert aupr(np.full((4, 3), 1 / 3), np.array([0, 1, 2, 0])) is None
+
+
+@pytest.mark.slow
+def test_a_part_from_end_to_end(tmp_path, capsys):
+    """Two weightings on breast cancer, two seeds; then once more, when nothing is left to do."""
+    settings = Settings(quick=True, seeds=2, runs=tmp_path / "runs", results=tmp_path / "results")
+    part = weightings.part(
+        BREAST_CANCER, "map", "mixture pool", {"weighting": ("uniform", "entropy")}, settings
+    )
+    found = weightings.rows([part], settings)
+    assert "4 runs, 0 of them finished" in capsys.readouterr().out
+    assert list(found["way"]) == ["uniform", "uniform", "entropy", "entropy"]
+    assert list(found["seed"]) == [0, 1, 0, 1]
+    assert found["accuracy"].between(0.8, 1).all()
+    assert found["aupr"].between(0.8, 1).all()
+    assert len(list((settings.root / "teachers").glob("*/manifest.json"))) == 3 * 4 * 2, "asked once a seed"
+    assert not list(settings.root.rglob("report.html"))
+    text = weightings.markdown(found)
+    assert text.startswith("### breast cancer, 10 % of the labels: map, mixture pool\n\n| way | seeds |")
+    weightings.keep("weightings", found, text, settings)
+    assert "Quick" in (settings.results / "weightings_quick.md").read_text()
+    assert len((settings.results / "weightings_quick.csv").read_text().splitlines()) == 5
+    capsys.readouterr()
+    again = weightings.rows([part], settings)
+    assert "4 runs, 4 of them finished; about 0 minutes" in capsys.readouterr().out
+    assert again.equals(found)
