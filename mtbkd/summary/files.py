@@ -39,7 +39,7 @@ def save_inference_data(path: Path, problem: Problem, models: Models, findings: 
     """The Bayesian student's draws in function space as netCDF, with what the teachers say at the same inputs."""
     rows = findings.rows
     bank = problem.banks.get("test" if len(problem.data.test) else "pool")
-    said = None if bank is None else {"probs": bank.take(torch.arange(len(rows))).mean_probs().numpy()}
+    said = None if bank is None else {"probs": bank.take(torch.arange(len(rows))).completed_probs().numpy()}
     drawn = models.student.to_arviz(
         rows.x,
         ids=rows.ids.astype(str).tolist(),

@@ -70,5 +70,6 @@ def find(config: RunConfig, problem: Problem, models: Models) -> Findings:
 
 
 def of_teachers(bank: TeacherBank) -> dict[str, PredictionSummary]:
-    """What each teacher of a bank says."""
-    return {name: PredictionSummary.of(Prediction(bank.draw_probs(m))) for m, name in enumerate(bank.names)}
+    """What each teacher of a bank says, 1 / K of each class that it does not know."""
+    draws = {name: bank.completed_draws(m) for m, name in enumerate(bank.names)}
+    return {name: PredictionSummary.of(Prediction(probs)) for name, probs in draws.items()}

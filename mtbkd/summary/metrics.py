@@ -45,7 +45,7 @@ def metrics_of(
         "teacher_ensemble": ensemble,
         "kd_student": students.get("kd_student"),
         "label_only_student": students.get("label_only_student"),
-        "teaching": teaching(problem, models.student),
+        "teaching": teaching(problem, models.student, findings.rows.x),
         "pool": {
             "rows": len(pool),
             "labelled": int((pool.y >= 0).sum()),
@@ -95,7 +95,11 @@ def validation_metrics(y: Tensor, findings: Findings) -> Metrics | None:
 
 
 def teacher_metrics(problem: Problem, findings: Findings) -> tuple[Metrics, Metrics]:
-    """The same of each teacher, and of the mean of their probabilities, which costs what all do together."""
+    """The same of each teacher, and of the mean of their probabilities, which costs what all do together.
+
+    All are scored on the same rows, of classes that a teacher does not know too: there it gives 1 / K to each such
+    class (`TeacherBank.completed_probs`), so it names none of them rightly, and its NLL stays finite.
+    """
     y, bank = problem.data.test.y, problem.banks["pool"]
     costs = [asdict(cost or TeacherCost()) for cost in bank.costs or [None] * bank.num_teachers]
     teachers = {
@@ -104,7 +108,7 @@ def teacher_metrics(problem: Problem, findings: Findings) -> tuple[Metrics, Metr
         for name, cost in zip(bank.names, costs, strict=True)
     }
     means = {
-        split: PredictionSummary.of(Prediction(problem.banks[split].mean_probs().mean(0)[None]))
+        split: PredictionSummary.of(Prediction(problem.banks[split].completed_probs().mean(0)[None]))
         for split in findings.teachers
     }
     known = {key: [cost[key] for cost in costs] for key in COSTS}

@@ -19,7 +19,7 @@ from mtbkd.errors import InputError, require_choice, require_positive
 from mtbkd.registry import find
 from mtbkd.teachers.assembly import checked_member
 from mtbkd.teachers.fingerprint import fingerprint, seed_of
-from mtbkd.teachers.teacher import Recipe, Teacher
+from mtbkd.teachers.teacher import Recipe, Teacher, known_by
 
 VERSION = 1
 HOW = ("permuted", "random", "overconfident", "duplicate")
@@ -64,7 +64,8 @@ def build(name: str, config: BrokenConfig, data: DistillationData, seed: int) ->
         return BrokenTeacher(name, identity, teacher, order, factor)
 
     if isinstance(other, Recipe):
-        return Recipe(name, identity, lambda progress: trained(other.trained(progress)))
+        known = told_of(other.known, order)
+        return Recipe(name, identity, lambda progress: trained(other.trained(progress)), known=known)
     return trained(other)
 
 
@@ -80,6 +81,11 @@ class BrokenTeacher:
     of: Teacher
     order: Tensor | None = None
     factor: float = 1.0
+
+    @property
+    def known(self) -> tuple[int, ...] | None:
+        """The classes that it tells of; None: all."""
+        return told_of(known_by(self.of), self.order)
 
     def predict(self, rows: Rows) -> Tensor:
         """Logits `[n, K]` or `[S, n, K]`, as the other teacher gives them."""
@@ -118,6 +124,13 @@ class RandomTeacher:
 
     def size(self) -> tuple[int | None, int | None]:
         return 0, 0
+
+
+def told_of(known: tuple[int, ...] | None, order: Tensor | None) -> tuple[int, ...] | None:
+    """The classes that a teacher tells of who knows `known` (None: all) and tells each as class `order` of it."""
+    if known is None or order is None:
+        return known
+    return tuple(sorted(order[list(known)].tolist()))
 
 
 def derangement(count: int, seed: int) -> Tensor:

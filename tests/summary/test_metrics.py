@@ -7,7 +7,16 @@ import torch
 from mtbkd.evaluation.scores import evaluate
 from mtbkd.prediction import Prediction
 from mtbkd.prediction_summary import PredictionSummary
-from mtbkd.summary.metrics import COSTS, SCORES, model_metrics, validation_metrics, without_nan
+from mtbkd.summary.findings import of_teachers
+from mtbkd.summary.metrics import (
+    COSTS,
+    SCORES,
+    model_metrics,
+    teacher_metrics,
+    validation_metrics,
+    without_nan,
+)
+from mtbkd.teachers import TeacherBank
 
 
 def said(rows) -> PredictionSummary:
@@ -76,3 +85,18 @@ def test_what_is_no_number_becomes_none():
         "b": {"c": None},
         "d": [2, "x"],
     }
+
+
+def test_teachers_are_scored_on_the_same_rows_also_where_they_do_not_know_the_class():
+    """Of two classes told 3 : 1 in two thirds, and a third for the one that is not known."""
+    said_of = {"part": torch.tensor([[0.75, 0.25]] * 2), "whole": torch.tensor([[0.2, 0.3, 0.5]] * 2)}
+    bank = TeacherBank.from_probs(said_of, classes={"part": [0, 1]})
+    problem = SimpleNamespace(
+        data=SimpleNamespace(test=SimpleNamespace(y=torch.tensor([0, 2]))), banks={"pool": bank, "test": bank}
+    )
+    teachers, ensemble = teacher_metrics(problem, SimpleNamespace(teachers={"test": of_teachers(bank)}))
+    assert teachers["part"]["nll"] == pytest.approx(-(math.log(1 / 2) + math.log(1 / 3)) / 2, rel=1e-5)
+    assert teachers["part"]["accuracy"] == 0.5
+    assert teachers["whole"]["nll"] == pytest.approx(-(math.log(0.2) + math.log(0.5)) / 2, rel=1e-5)
+    mixed = (1 / 2 + 0.2) / 2, (1 / 3 + 0.5) / 2
+    assert ensemble["nll"] == pytest.approx(-sum(map(math.log, mixed)) / 2, rel=1e-5)

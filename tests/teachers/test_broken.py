@@ -39,6 +39,15 @@ def test_classes_are_told_of_others_and_logits_multiplied(digits):
     assert BrokenTeacher("o", "x", Fixed()).size() == (7, 28)
 
 
+def test_classes_that_the_other_does_not_know_are_told_of_others_too(digits):
+    one = built({"a": {"kind": "broken", "of": NB | {"classes": ["2", "5"]}}}, digits)["a"]
+    z = one.predict(digits.test)
+    told = [k for k in range(10) if torch.isfinite(z[:, k]).any()]
+    assert one.known == one.trained().known == tuple(told)
+    assert told != [2, 5]
+    assert BrokenTeacher("p", "x", Fixed(), torch.tensor([1, 2, 0])).known is None
+
+
 def test_draws_keep_their_axis(digits):
     member = {"kind": "ensemble", "members": 2, "epochs": 1, "hidden": [4], "share": [0.0, 0.2]}
     teachers = built({"nets": member, "bad": {"kind": "broken", "of": member, "named": "nets"}}, digits)
