@@ -44,6 +44,14 @@ SMALL["broken"] = [
     "teachers.members.permuted.of.params.n_estimators=4",
 ]
 SMALL["ensembles_trio"] = [f"teachers.members.{name}.epochs=1" for name in ("small", "wide", "deep")]
+# Rules that train a copy of the student, made short.
+SHORT = {
+    "weighting/gradient": ["weighting.steps=4"],
+    "weighting/meta": ["weighting.steps=4"],
+    "temperature/learnable_temperature": ["temperature.steps=4"],
+    "experiment/ae_kd": ["weighting.steps=4"],
+    "experiment/mmkd": ["weighting.steps=4"],
+}
 ENGINE = ["inference=map", *tiny_runs.FEW_STEPS["map"], "baseline=none", "compile=never"]
 FASHION = ["data.train_size=50", "data.test_size=20", "data.labelled_fraction=0.5", "student.groups=2"]
 
@@ -141,7 +149,8 @@ def words_for(choice: str, folder: Path, table_run: list[str]) -> list[str]:
     if group == "inference":
         kept = [word for word in table_run if not word.startswith("inference")]
         return [*kept, f"inference={name}", *tiny_runs.FEW_STEPS.get(name, [])]
-    return special.get(choice) or special.get(group) or [*table_run, f"{group}={name}"]
+    plain_run = [*table_run, f"{group}={name}", *SHORT.get(choice, [])]
+    return special.get(choice) or special.get(group) or plain_run
 
 
 def make_what_is_loaded(choice: str, folder: Path, table_run: list[str]) -> None:
