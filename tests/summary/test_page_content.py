@@ -13,6 +13,7 @@ from mtbkd.progress import Progress
 from mtbkd.summary.findings import Models, find
 from mtbkd.summary.metrics import metrics_of
 from mtbkd.summary.page_content import facts, page_content, responsibilities
+from mtbkd.weighting import Weights
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +123,7 @@ def test_one_teacher_is_one(told):
     lone = dataclasses.replace(
         problem,
         banks={split: bank.select(["first"]) for split, bank in problem.banks.items()},
-        weights=torch.ones(len(problem.data.pool), 1),
+        weights=Weights(torch.ones(len(problem.data.pool), 1)),
     )
     prior = registry.find("prior", "dirichlet_mixture").build(config.prior, lone.banks["pool"], lone.weights)
     lone = dataclasses.replace(lone, prior=prior)
