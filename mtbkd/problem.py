@@ -70,6 +70,7 @@ class Problem:
 
     banks: by split, of the splits that every teacher covers; missing: why the others have none
     selection: how the teachers were chosen, None where all are heard; those dropped are in no bank
+    strength: beta, the power on the teacher factor
     """
 
     data: DistillationData
@@ -78,6 +79,7 @@ class Problem:
     weights: Weights
     prior: TeacherPrior
     selection: Selection | None = None
+    strength: float = 1.0
 
 
 def prepare(config: RunConfig) -> Ingredients:
@@ -113,7 +115,9 @@ def ask(config: RunConfig, ingredients: Ingredients, progress: Progress) -> Prob
     offer = offer_of(config, data, banks, progress)
     weights = weigh(config.weighting, banks["pool"], data.pool.y, offer)
     prior = registry.find("prior", config.methods["prior"]).build(config.prior, banks["pool"], weights)
-    return Problem(data, banks, missing, weights, prior, selection=selection)
+    return Problem(
+        data, banks, missing, weights, prior, selection=selection, strength=config.prior.strength
+    )
 
 
 def choose_teachers(

@@ -136,7 +136,8 @@ def responsibilities(problem: Problem, student: Posterior) -> np.ndarray:
     thinned = student.thin(VOICE_DRAWS)
     found: list[Tensor] = []
     for rows in torch.arange(len(pool)).split(VOICE_ROWS):
-        log_q = thinned.predict(pool.x[rows]).probs.clamp(min=torch.finfo(torch.float32).tiny).log()
+        probs = thinned.predict(pool.x[rows]).probs.float()  # as the teachers' tensors are
+        log_q = probs.clamp(min=torch.finfo(torch.float32).tiny).log()
         found.append(prior.responsibilities(log_q, rows).mean(0).float())
     return torch.cat(found).numpy()
 
