@@ -14,7 +14,8 @@ class Weights:
     teachers: `[N, M]`, rows sum to 1, may be exactly 0
     scale: `[N]` what the whole teacher factor counts at each row, >= 0; None: 1. Rules keep its mean at 1, so that
         methods are compared at equal strength, unless asked for the scale of their paper
-    found: what the rule learned, by name, for reports: `trust` `[S, M]` posterior draws of what each teacher is worth
+    found: what the rule learned, by name, for reports: `trust` `[S, M]` posterior draws of what each teacher is worth,
+        chains first, and `trust_chains` `[]` their number
     """
 
     teachers: Tensor
