@@ -1,5 +1,6 @@
 """The scikit-learn face: several classifiers in, one small Bayesian classifier out."""
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -9,27 +10,31 @@ import torch
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import _safe_indexing, check_random_state
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
 
 from mtbkd import fitting, registry
 from mtbkd.data.arrays import from_arrays
-from mtbkd.data.class_labels import all_classes, class_indices, is_labelled, labels_of
-from mtbkd.data.distillation import Rows, hash_inputs
+from mtbkd.data.class_labels import all_classes, class_codes, is_labelled, labels_of
+from mtbkd.data.distillation import DistillationData, hash_inputs
 from mtbkd.errors import InputError
+from mtbkd.estimator_choices import Choices
 from mtbkd.estimator_file import StoredClassifier, read, write
 from mtbkd.inference.engine import EngineConfig
 from mtbkd.prediction import Prediction
+from mtbkd.progress import Progress, TerminalProgress
+from mtbkd.rules import HeldOut, Offer, StudentFunction
+from mtbkd.students.as_function import as_function
 from mtbkd.students.mlp import mlp
 from mtbkd.students.skeleton import check_output
 from mtbkd.students.student import Student
 from mtbkd.students.weight_prior import NormalWeights
+from mtbkd.teachers.asking import Shown, teach_and_ask, warn_of_rows_learned
 from mtbkd.teachers.bank import TeacherBank
-from mtbkd.teachers.coverage import coverage_of
-from mtbkd.teachers.fingerprint import seed_of
-from mtbkd.teachers.given import ask, covered, is_fitted, known_classes, named, trained
-from mtbkd.weighting import weigh
+from mtbkd.teachers.given import is_fitted, known_classes, named
+from mtbkd.temperature import temper
+from mtbkd.weighting import Weights, weigh
 
 # Probabilities of all draws that `predict_proba` holds at once: 64 MB.
 CHUNK_ELEMENTS = 16_000_000
@@ -47,6 +52,8 @@ class MTBKDClassifier(ClassifierMixin, BaseEstimator):
         of the columns is a scikit-learn pipeline that selects them. None: the same student from the labels alone
     classes: all class labels, where neither a label nor a fitted scikit-learn teacher shows every one; else None
     weighting: how much a teacher counts at each row: 'entropy', 'uniform', ..., or the rule's configuration
+    teacher_temperature: what each teacher's logits are divided by beforehand: 'fixed' (1), 'calibrated', or the rule's
+        configuration
     prior: what the teachers say of the student: 'dirichlet_mixture', 'dirichlet_product'
     concentration: pseudo-observations that a teacher is worth at one row; strength: power on the teachers' factor;
         temperature: of teachers and student in it; normalize: 'density', 'peak', 'none' (of the mixture)
@@ -66,6 +73,7 @@ class MTBKDClassifier(ClassifierMixin, BaseEstimator):
         *,
         classes: Any = None,
         weighting: Any = "entropy",
+        teacher_temperature: Any = "fixed",
         prior: str = "dirichlet_mixture",
         concentration: float = 5.0,
         strength: float = 1.0,
@@ -83,6 +91,7 @@ class MTBKDClassifier(ClassifierMixin, BaseEstimator):
         self.teachers = teachers
         self.classes = classes
         self.weighting = weighting
+        self.teacher_temperature = teacher_temperature
         self.prior = prior
         self.concentration = concentration
         self.strength = strength
@@ -103,50 +112,62 @@ class MTBKDClassifier(ClassifierMixin, BaseEstimator):
         return type(self)(teachers=self.teachers, **params)
 
     # ---- fitting ---------------------------------------------------------------------------------------------
-    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+    def fit(self, X: ArrayLike, y: ArrayLike, held_out: tuple[ArrayLike, ArrayLike] | None = None) -> Self:
         """Distil teachers and labels into a posterior over the weights of a student.
 
         X: `[N, D]` numbers, an array or a table, not sparse
         y: `[N]` class labels, -1 where unlabelled (beside labels that are text: an array of dtype object). All -1 is
             pure distillation, from fitted teachers. A class that is itself called -1 must be named otherwise.
+        held_out: X and y of rows that no teacher was trained on, of which some weightings and temperatures learn what
+            the teachers are worth ('stacking', 'accuracy', 'learned', 'best'; 'calibrated'); the student never sees
+            them. Teachers that are fitted here see the labelled rows of X alone
         Raises `InputError`, or scikit-learn's ValueError, for what cannot be learned from, before any training.
         """
         values, column = validate_data(self, X, y, dtype=np.float64)
         teachers = named(self.teachers)
-        labelled = is_labelled(column)
-        targets = labels_of(column[labelled])
+        targets = labels_of(column[is_labelled(column)])
         self.classes_ = all_classes(targets, self._taught(teachers), self.classes)
-        codes = torch.full((len(values),), -1)
-        codes[labelled] = class_indices(targets, np.flatnonzero(labelled), self.classes_)
-        if not (teachers or labelled.any()):
+        codes = class_codes(column, self.classes_)
+        if not (teachers or len(targets)):
             raise InputError("y labels no row and there are no teachers; give labels, teachers or both")
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         self._standardise(values)
         x = self._inputs(values)
         data = from_arrays(x, codes, class_names=[str(label) for label in self.classes_], name="X")
-        weighting, prior = config_of("weighting", self.weighting), self._prior_config()
-        inference = config_of("inference", self.inference)
+        choices = Choices.of(self.get_params(deep=False))
+        choices.check_held_out(teachers, held_out)
         fitting.pick_device(self.device)
         student = self._student(x, None)
+        shown = {"pool": Shown.of(X, values, codes)}
+        if held_out is not None:
+            shown["held_out"] = self._held_out(held_out, len(values))
+            warn_of_rows_learned(teachers, shown["pool"], shown["held_out"])
 
-        self.teachers_, opinions = self._ask(teachers, X, values, targets, codes, seed)
         self.bank_ = self.weights_ = self.prior_ = None
-        if opinions:
-            known = {name: covered(self.teachers_[name], self.classes_.tolist()) for name in opinions}
-            classes = coverage_of(known, len(self.classes_))
-            self.bank_ = TeacherBank.from_predictions(opinions, rows_hash=hash_inputs(x), classes=classes)
-            heard = weigh(weighting, self.bank_, codes)
+        self.teachers_ = {}
+        if teachers:
+            self.teachers_, banks = teach_and_ask(teachers, shown, targets, self.classes_.tolist(), seed)
+            banks["pool"] = dataclasses.replace(banks["pool"], rows_hash=hash_inputs(x))
+            labels = {part: rows.rows.y for part, rows in shown.items()}
+            self.bank_, heard = self._listen(choices, banks, labels, self._offer(x, data, seed))
             self.weights_ = heard.teachers
-            self.prior_ = registry.find("prior", self.prior).build(prior, self.bank_, heard)
+            self.prior_ = registry.find("prior", self.prior).build(choices.prior, self.bank_, heard)
             student = self._student(x, self.prior_)
         self.posterior_ = fitting.fit(
-            student, data, inference, seed=seed, device=self.device, progress=bool(self.verbose)
+            student, data, choices.inference, seed=seed, device=self.device, progress=bool(self.verbose)
         )
         return self
 
     def _taught(self, teachers: dict[str, Any]) -> dict[str, list[Any]]:
         """The class labels that each teacher which is already fitted knows."""
         return {name: known_classes(teacher) for name, teacher in teachers.items() if is_fitted(teacher)}
+
+    def _held_out(self, held_out: Any, first: int) -> Shown:
+        """Held-out rows, checked as X and y are; numbered from `first`."""
+        if not (isinstance(held_out, tuple | list) and len(held_out) == 2):
+            raise InputError(f"held_out is of type {type(held_out).__name__}; give a pair, held_out=(X, y)")
+        values, column = validate_data(self, *held_out, reset=False, dtype=np.float64)
+        return Shown.of(held_out[0], values, class_codes(column, self.classes_, "held_out y"), first)
 
     def _standardise(self, X: np.ndarray) -> None:
         self.mean_, self.scale_ = np.zeros(X.shape[1]), np.ones(X.shape[1])
@@ -157,19 +178,6 @@ class MTBKDClassifier(ClassifierMixin, BaseEstimator):
     def _inputs(self, X: np.ndarray) -> Tensor:
         """What the student sees, `[N, D]` float32."""
         return torch.from_numpy(((X - self.mean_) / self.scale_).astype(np.float32))
-
-    def _prior_config(self) -> Any:
-        if not isinstance(self.prior, str):
-            raise InputError(f"prior is {self.prior!r:.60}; give one of {', '.join(registry.names('prior'))}")
-        default = registry.default_config("prior", self.prior)
-        settings = {name: getattr(self, name) for name in ("concentration", "strength", "temperature")}
-        if hasattr(default, "normalize"):
-            settings["normalize"] = self.normalize
-        elif self.normalize != "density":
-            raise InputError(
-                f"normalize is '{self.normalize}', which prior '{self.prior}' does not have; leave it out"
-            )
-        return type(default)(**settings)
 
     def _student(self, x: Tensor, prior: Any) -> Student:
         network = self.network
@@ -182,34 +190,26 @@ class MTBKDClassifier(ClassifierMixin, BaseEstimator):
         check_output(student.skeleton, x, len(self.classes_))
         return student
 
-    def _ask(
-        self,
-        teachers: dict[str, Any],
-        X: ArrayLike,
-        values: np.ndarray,
-        labels: np.ndarray,
-        codes: Tensor,
-        seed: int,
-    ) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        """The teachers, those not fitted yet as copies fitted to the labelled rows, and what they say of X, by name."""
-        shown, numbers = values.astype(np.float32), np.arange(len(values))
-        rows = Rows(torch.from_numpy(shown), codes, numbers.astype(str), torch.from_numpy(numbers), shown)
-        # Tables and arrays as they are, with their names and types; what else can become an array as that.
-        own = X if isinstance(X, np.ndarray) or hasattr(X, "columns") else values
-        labelled = np.flatnonzero(codes.numpy() >= 0)
-        ready, opinions = {}, {}
-        # Fitted ones first: what is wrong with them is told before another one is trained.
-        for name in sorted(teachers, key=lambda name: not is_fitted(teachers[name])):
-            teacher = teachers[name]
-            if not is_fitted(teacher):
-                if not len(labels):
-                    raise InputError(
-                        f"teacher '{name}' is not fitted and y labels no row; fit it elsewhere, or label rows"
-                    )
-                teacher = trained(teacher, _safe_indexing(own, labelled), labels, seed_of(seed, name))
-            ready[name] = teacher
-            opinions[name] = ask(name, teacher, own, rows, self.classes_.tolist())
-        return {name: ready[name] for name in teachers}, {name: opinions[name] for name in teachers}
+    def _listen(
+        self, choices: Choices, banks: dict[str, TeacherBank], labels: dict[str, Tensor], offer: Offer
+    ) -> tuple[TeacherBank, Weights]:
+        """What the teachers say of X, at their temperatures, and how much each of them counts there."""
+
+        def known(banks: dict[str, TeacherBank]) -> Offer:
+            held_out = HeldOut(banks["held_out"], labels["held_out"]) if "held_out" in banks else None
+            return dataclasses.replace(offer, held_out=held_out)
+
+        banks = temper(choices.temperature, banks, labels["pool"], known(banks))
+        return banks["pool"], weigh(choices.weighting, banks["pool"], labels["pool"], known(banks))
+
+    def _offer(self, x: Tensor, data: DistillationData, seed: int) -> Offer:
+        """What rules of listening may ask for beside the labels."""
+
+        def student() -> StudentFunction:
+            influence = self.strength * self.concentration
+            return as_function(self._student(x, None), data, influence, self.temperature, seed)
+
+        return Offer(student=student, seed=seed, progress=TerminalProgress() if self.verbose else Progress())
 
     # ---- predicting ------------------------------------------------------------------------------------------
     def predict_distribution(self, X: ArrayLike) -> Prediction:
@@ -263,14 +263,3 @@ class MTBKDClassifier(ClassifierMixin, BaseEstimator):
             setattr(loaded, name, value)
         loaded.posterior_ = stored.posterior
         return loaded
-
-
-def config_of(group: str, value: Any) -> Any:
-    """A method's configuration, from its name or as it was given; raises `InputError` for anything else."""
-    if isinstance(value, str):
-        return registry.default_config(group, value)
-    if type(value) in [type(registry.default_config(group, name)) for name in registry.names(group)]:
-        return value
-    raise InputError(
-        f"{group} is {value!r:.60}; give one of {', '.join(registry.names(group))}, or the configuration of one"
-    )

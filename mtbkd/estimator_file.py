@@ -18,6 +18,8 @@ from mtbkd.posterior import Posterior
 from mtbkd.posterior_file import replace_folder
 
 FORMAT = 1
+# Parameters whose value may be a method's configuration and that are not called as the method's group.
+GROUPS = {"teacher_temperature": "temperature"}
 
 
 @dataclass(frozen=True)
@@ -91,5 +93,5 @@ def _parameter_to_json(value: Any) -> Any:
 
 def _parameter_of_json(name: str, stored: Any) -> Any:
     if isinstance(stored, dict):
-        return type(registry.default_config(name, stored["method"]))(**stored["settings"])
+        return type(registry.default_config(GROUPS.get(name, name), stored["method"]))(**stored["settings"])
     return tuple(stored) if isinstance(stored, list) else stored

@@ -11,6 +11,7 @@ from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_digits, load_iris
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -22,9 +23,14 @@ from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from torch import nn
 
-from mtbkd import MTBKDClassifier, students
+from mtbkd import MTBKDClassifier, registry, students, temperature, weighting
 from mtbkd.errors import InputError
 from mtbkd.inference import MAPConfig, SVIConfig
+from mtbkd.rules import HeldOut
+from mtbkd.teachers import TeacherBank
+from mtbkd.temperature.calibrated import CalibratedConfig
+from mtbkd.weighting.learned import LearnedConfig
+from mtbkd.weighting.stacking import StackingConfig
 
 QUICK = MAPConfig(steps=150, learning_rate=0.05)
 TINY = MAPConfig(steps=60, learning_rate=0.1, batch_size=None)
@@ -304,6 +310,153 @@ def test_a_network_of_ones_own_is_asked_for_when_loading(iris, tmp_path):
     assert MTBKDClassifier.load(tmp_path / "built").predict(x).shape == (150,)
 
 
+# ---- held-out labels ---------------------------------------------------------------------------------------------
+def parts(iris):
+    """Rows that teachers were trained on, rows of the student, and held-out rows."""
+    x, y = iris
+    return (x[::3], y[::3]), (x[1::3], y[1::3]), (x[2::3], y[2::3])
+
+
+def taught(rich):
+    """Teachers that were trained elsewhere, one of them on labels that are mixed up."""
+    x, y = rich
+    mixed = np.random.default_rng(0).permutation(y)
+    return {"nb": GaussianNB().fit(x, y), "mixed": DecisionTreeClassifier(random_state=0).fit(x, mixed)}
+
+
+def bank_at(teachers, x):
+    return TeacherBank.from_probs({name: teacher.predict_proba(x) for name, teacher in teachers.items()})
+
+
+@pytest.mark.parametrize("rule", ["accuracy", "stacking", "best"])
+def test_held_out_labels_tell_what_the_teachers_are_worth(iris, rule):
+    rich, (x, y), held_out = parts(iris)
+    teachers = taught(rich)
+    student = quick(teachers, weighting=rule, inference=TINY).fit(x, with_labels(y, 10), held_out=held_out)
+    known = HeldOut(bank_at(teachers, held_out[0]), torch.from_numpy(held_out[1]))
+    expected = getattr(weighting, rule)(bank_at(teachers, x), held_out=known)
+    torch.testing.assert_close(student.weights_, expected)
+    assert student.weights_.shape == (50, 2)
+    assert float(student.weights_[0, 0]) > 0.65
+
+
+def test_trust_is_learned_from_held_out_labels(iris):
+    rich, (x, y), held_out = parts(iris)
+    rule = LearnedConfig(base="uniform", num_chains=2, warmup=50, draws=50)
+    student = quick(taught(rich), weighting=rule, inference=TINY).fit(x, y, held_out=held_out)
+    assert float(student.weights_[0, 0]) > 0.9
+
+
+def test_calibrated_teachers_are_divided_by_the_temperature_that_held_out_labels_say(iris):
+    rich, (x, y), held_out = parts(iris)
+    teachers = taught(rich)
+    student = quick(teachers, teacher_temperature="calibrated", inference=TINY).fit(x, y, held_out=held_out)
+    known = HeldOut(bank_at(teachers, held_out[0]), torch.from_numpy(held_out[1]))
+    tau = temperature.calibrated(known.bank, held_out=known)
+    assert tau[0] > 1.1
+    expected = bank_at(teachers, x).tempered(tau).mean_probs()
+    torch.testing.assert_close(student.bank_.mean_probs(), expected, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(student.weights_, weighting.entropy(student.bank_))
+
+
+def test_teachers_that_are_fitted_here_never_see_held_out_rows(iris):
+    _, (x, y), held_out = parts(iris)
+    few = with_labels(y, 20)
+    student = quick([GaussianNB(), DecisionTreeClassifier()], weighting="stacking", inference=TINY)
+    student.fit(x, few, held_out=held_out)
+    assert student.teachers_["GaussianNB"].class_count_.sum() == 20
+    assert len(student.bank_.predictions[0][0]) == len(x)
+    with pytest.warns(
+        UserWarning, match=r"held_out: 20 of 50 rows are among the labelled rows of X that teachers"
+    ):
+        student.fit(x, few, held_out=(x, y))
+
+
+def test_held_out_rows_may_be_tables_with_names_of_classes_and_gaps(iris):
+    _, (x, y), (more, labels) = parts(iris)
+    table, other = (pd.DataFrame(values, columns=["a", "b", "c", "d"]) for values in (x, more))
+    named = NAMES[labels].astype(object)
+    named[::2] = -1
+    teachers = {"nb": GaussianNB(), "flat": DummyClassifier()}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        student = quick(teachers, weighting="accuracy", inference=TINY)
+        student.fit(table, NAMES[y], held_out=(other, named))
+    right = [(teacher.predict(other) == NAMES[labels])[1::2].mean() for teacher in student.teachers_.values()]
+    np.testing.assert_allclose(student.weights_[0], right / np.sum(right), atol=1e-6)
+
+
+def test_a_search_hands_held_out_rows_on(iris):
+    rich, (x, y), held_out = parts(iris)
+    search = GridSearchCV(quick(taught(rich), inference=TINY), {"weighting": ["stacking", "best"]}, cv=2)
+    assert search.fit(x, y, held_out=held_out).best_score_ > 0.85
+
+
+def test_a_rule_that_learns_with_the_student_is_given_one(iris, monkeypatch):
+    x, y = iris
+    seen = {}
+
+    def uniform(bank, labels=None, student=None, seed=0):
+        seen.update(student=student, seed=seed)
+        return torch.full((bank.num_rows, bank.num_teachers), 1 / bank.num_teachers)
+
+    monkeypatch.setattr(registry.find("weighting", "uniform"), "uniform", uniform)
+    model = quick(
+        [GaussianNB()], weighting="uniform", inference=TINY, concentration=3.0, strength=2.0, temperature=4.0
+    )
+    model.fit(x, y)
+    student = seen["student"]
+    assert (student.influence, student.temperature) == (6.0, 4.0)
+    assert student.logits(student.start, student.x).shape == (150, 3)
+    np.testing.assert_allclose(student.x.numpy(), (x - model.mean_) / model.scale_, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("settings", "rule"),
+    [
+        ({"weighting": "stacking"}, "weighting 'stacking'"),
+        ({"weighting": "learned"}, "weighting 'learned'"),
+        ({"teacher_temperature": "calibrated"}, "temperature 'calibrated'"),
+    ],
+)
+def test_missing_held_out_rows_are_told_before_any_training(iris, settings, rule, monkeypatch):
+    monkeypatch.setattr("mtbkd.teachers.asking.trained", lambda *_: pytest.fail("trained"))
+    with pytest.raises(InputError, match=rf"{rule}: there is no labelled .*fit\(X, y, held_out=\(X, y\)\)"):
+        quick([GaussianNB(), DecisionTreeClassifier()], **settings).fit(*iris)
+
+
+def test_one_teacher_counts_one_without_held_out_rows(iris):
+    assert quick([GaussianNB()], weighting="stacking", inference=TINY).fit(
+        *iris
+    ).weights_.unique().tolist() == [1.0]
+
+
+@pytest.mark.parametrize(
+    ("held_out", "message"),
+    [
+        (np.zeros((3, 4)), "held_out is of type ndarray; give a pair"),
+        ((np.zeros((3, 4)),), "held_out is of type tuple; give a pair"),
+        ((np.zeros((3, 5)), [0, 1, 2]), "X has 5 features, but MTBKDClassifier is expecting 4"),
+        ((np.zeros((3, 4)), [0, 1]), "inconsistent numbers of samples"),
+        ((np.zeros((3, 4)), [0, 1, 7]), "held_out y: label 7 at row 2 is not among `classes`"),
+        ((np.zeros((3, 4)), ["a", "b", "-1"]), "label '-1' at row 2 is text"),
+        ((np.full((3, 4), np.nan), [0, 1, 2]), "contains NaN"),
+        ((np.zeros((3, 4)), [-1, -1, -1]), "weighting 'stacking': there is no labelled held-out row"),
+    ],
+)
+def test_held_out_rows_that_cannot_be(iris, held_out, message):
+    with pytest.raises(ValueError, match=message):
+        quick([GaussianNB(), DecisionTreeClassifier()], weighting="stacking").fit(*iris, held_out=held_out)
+
+
+def test_configurations_of_rules_are_kept_on_disk(iris, tmp_path):
+    rich, (x, y), held_out = parts(iris)
+    chosen = {"weighting": StackingConfig(1e-4), "teacher_temperature": CalibratedConfig(upper=5.0)}
+    quick(taught(rich), inference=TINY, **chosen).fit(x, y, held_out=held_out).save(tmp_path / "kept")
+    loaded = MTBKDClassifier.load(tmp_path / "kept")
+    assert {name: getattr(loaded, name) for name in chosen} == chosen
+
+
 # ---- what is refused ---------------------------------------------------------------------------------------------
 FIXED = {"inference": TINY}
 
@@ -326,6 +479,11 @@ FIXED = {"inference": TINY}
             "weighting: unknown method 'entropi'; did you mean",
         ),
         ({"teachers": [GaussianNB()], "weighting": 3}, "weighting is 3; give one of"),
+        (
+            {"teachers": [GaussianNB()], "teacher_temperature": "warm"},
+            "temperature: unknown method 'warm'; valid",
+        ),
+        ({"teachers": [GaussianNB()], "teacher_temperature": 2}, "teacher_temperature is 2; give one of"),
         ({"prior": "dirichlet_mixtur"}, "prior: unknown method 'dirichlet_mixtur'; did you mean"),
         ({"prior": "dirichlet_product", "normalize": "peak"}, "normalize is 'peak', which prior"),
         ({"normalize": "top"}, "unknown value 'top'"),
@@ -347,7 +505,7 @@ def test_settings_that_cannot_be_are_refused_before_any_training(iris, settings,
     def trained(*_):
         raise AssertionError("a teacher was trained before the settings were checked")
 
-    monkeypatch.setattr("mtbkd.estimator.trained", trained)
+    monkeypatch.setattr("mtbkd.teachers.asking.trained", trained)
     with pytest.raises(InputError, match=message):
         MTBKDClassifier(**(FIXED | settings)).fit(*iris)
 

@@ -68,15 +68,23 @@ def all_classes(labels: np.ndarray, taught: Mapping[str, Sequence[Any]], classes
     return np.unique(labels) if known == set(labels.tolist()) else np.array(sorted(known))
 
 
-def class_indices(labels: np.ndarray, rows: np.ndarray, classes: np.ndarray) -> Tensor:
+def class_indices(labels: np.ndarray, rows: np.ndarray, classes: np.ndarray, what: str = "y") -> Tensor:
     """Places of the labels in `classes`, `[n]` int64; raises `InputError` naming the row of one that is not there."""
     position = {label: k for k, label in enumerate(classes.tolist())}
     for row, label in zip(rows, labels.tolist(), strict=True):
         if label not in position:
             raise InputError(
-                f"y: label {label!r} at row {row} is not among `classes`; {nearest(label, position)}"
+                f"{what}: label {label!r} at row {row} is not among `classes`; {nearest(label, position)}"
             )
     return torch.tensor([position[label] for label in labels.tolist()], dtype=torch.int64)
+
+
+def class_codes(y: np.ndarray, classes: np.ndarray, what: str = "y") -> Tensor:
+    """Labels `[N]` as places in `classes`, int64, -1 where unlabelled; raises as `class_indices` and `labels_of`."""
+    labelled = is_labelled(y)
+    codes = torch.full((len(y),), -1)
+    codes[labelled] = class_indices(labels_of(y[labelled]), np.flatnonzero(labelled), classes, what)
+    return codes
 
 
 def one_kind(what: str, labels: Sequence[Any]) -> None:
