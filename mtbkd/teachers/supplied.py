@@ -18,7 +18,7 @@ class SuppliedConfig:
 
 def build(name: str, config: SuppliedConfig, data: DistillationData, seed: int) -> Teacher:
     """The teacher of that name in `data.supplied`; raises `InputError` where there is none, or the pool has
-    rows that augmentation made."""
+    rows that augmentation made. Its logits may be -inf: log-probabilities of exact zeros."""
     wanted = name if config.teacher is None else config.teacher
     if not data.supplied:
         raise InputError(
@@ -31,6 +31,8 @@ def build(name: str, config: SuppliedConfig, data: DistillationData, seed: int) 
         )
     refuse_made_rows(f"teacher '{name}'", data.pool)
     checked = {
-        split: check_logits(name, z) for split, z in data.supplied[wanted].items() if split in data.splits
+        split: check_logits(name, z, zeros=True)
+        for split, z in data.supplied[wanted].items()
+        if split in data.splits
     }
     return SplitPredictions(name, data, checked)

@@ -65,3 +65,13 @@ def test_the_papers_teachers():
     for name, accuracy in (("ESM_650M", 0.7520), ("T5", 0.7610)):
         z = build(name, SuppliedConfig(), data, 0).predict(data.test)[0]
         assert (z.argmax(-1) == data.test.y).float().mean().item() == pytest.approx(accuracy, abs=1e-6)
+
+
+def test_a_log_probability_may_be_that_of_an_exact_zero(digits):
+    votes = torch.tensor([0.6, 0.4, *[0.0] * 8]).log().expand(len(digits.test), -1)
+    data = dataclasses.replace(digits, supplied={"votes": {"test": votes}})
+    found = build("votes", SuppliedConfig(), data, 0).predict(digits.test)
+    torch.testing.assert_close(torch.softmax(found[0, 0], -1)[:3], torch.tensor([0.6, 0.4, 0.0]))
+    nothing = dataclasses.replace(digits, supplied={"votes": {"test": torch.full_like(votes, -torch.inf)}})
+    with pytest.raises(InputError, match="teacher 'votes': row 0 gives every class probability 0"):
+        build("votes", SuppliedConfig(), nothing, 0)
