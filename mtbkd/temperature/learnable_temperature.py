@@ -73,7 +73,8 @@ def learnable_temperature(
     CTKD has one temperature for teacher and student, multiplies the loss by its square, and the student that is trained
     meanwhile is its result; here each teacher has its own, no student has one, and the student is fitted anew. Plain
     steps of rate .5 go as far as CTKD's of .05 with momentum .9. The student's own temperature multiplies tau_m here as
-    it does in the prior.
+    it does in the prior. What makes the task hard is to sharpen a teacher with whom the student disagrees: one whose
+    labels are wrong ends near `lower`, with the others far above.
 
     student: a copy of it is trained
     Raises `InputError` where the student's inputs are of other rows, or its weights do not stay finite.

@@ -136,6 +136,22 @@ def test_classes_that_a_teacher_does_not_know_say_nothing():
     )
 
 
+def test_a_teacher_with_whom_the_student_disagrees_is_sharpened():
+    # p = sigmoid(z / tau) of two classes, q = sigmoid(s): the slope of KL(p || q) in z / tau is p (1 - p) (z / tau - s),
+    # none where the student agrees; falling in tau for the opposed teacher, whose z and z / tau - s are negative.
+    tau = 1 + 20 / (1 + math.exp(-1))
+    z = torch.tensor([[0.0, 6.0]])
+    bank = TeacherBank.from_logits({"followed": z, "opposed": -z})
+    student = StudentFunction(z / tau, lambda theta, x: x, lambda theta: theta.sum(), torch.zeros(1), 1.0)
+    lesson, a = Lesson.of("rule", bank, None, student), learnable.init(2).a
+    batch = Batch(torch.tensor([0]), student.x, torch.tensor([-1]), student.x)
+    slope = grad(learnable.task)(a, batch, lesson, bank.predictions, CONFIG)
+    p = 1 / (1 + math.exp(6 / tau))
+    in_a = (tau - 1) * (1 - (tau - 1) / 20)  # d tau / d a
+    expected = 0.5 * p * (1 - p) * (-12 / tau) * (6 / tau**2) * in_a
+    assert slope.tolist() == pytest.approx([0.0, expected], abs=1e-6)
+
+
 def test_the_whole_rule():
     student, bank = linear_student(), small_bank()
     config = learnable.LearnableTemperatureConfig(steps=60, batch_size=3, epochs=5.0)
