@@ -88,7 +88,7 @@ def earlier(folder, hidden, seed=0):
     return folder
 
 
-@pytest.mark.filterwarnings("ignore:.*standard deviations apart")
+@pytest.mark.filterwarnings("ignore:.*times as far apart")
 def test_the_weight_prior_may_be_made_of_posteriors(tmp_path):
     """The student's and the label-only student's, of the folders' posteriors, which the run's identity names."""
     first, second = (earlier(tmp_path / name, [4], seed) for seed, name in enumerate(("first", "second")))

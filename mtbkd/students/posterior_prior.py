@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mtbkd.errors import InputError, require_at_least, require_choice
 from mtbkd.students.elementwise_normal import ElementwiseNormal
-from mtbkd.students.posterior_moments import DrawnWeights, moments_of, warn_apart
+from mtbkd.students.posterior_moments import DrawnWeights, moments_of
 from mtbkd.students.posterior_product import prior_of, product
 from mtbkd.students.skeleton import Skeleton
 from mtbkd.students.weight_prior import NormalWeights, WeightPrior, sample_weights
@@ -39,9 +39,9 @@ class PosteriorWeights(WeightPrior):
 
     The hidden units of a network have no order, so weights of networks from independent starts do not correspond, and
     the product of their posteriors is of no use however good each is. Only those fitted from one start (or after one
-    another) may be multiplied. A check on the data would need data; on weights alone, a warning is given where means
-    are more than `posterior_moments.APART` standard deviations apart. A mixture may be of any modes, and a chain then
-    stays near one.
+    another) may be multiplied. Only predictions on data could tell for sure; of weights alone, a warning is given where
+    means are `posterior_moments.APART` times as far apart as posteriors of one mode are. A mixture may be of any modes,
+    and a chain then stays near one.
 
     Raises `InputError` naming posterior and parameter for one without a variance (MAP, weights held at their MAP), for
     shapes that differ, an unknown sigma_w, and a product whose precision is not positive.
@@ -60,6 +60,10 @@ class PosteriorWeights(WeightPrior):
         require_at_least(1, prior_widen=widen)
         if not isinstance(posteriors, Mapping):
             posteriors = {str(m): posterior for m, posterior in enumerate(posteriors)}
+        if shares is not None and pool != "mixture":
+            raise InputError(
+                f"weight prior: a {pool} has no shares; leave them out, or use the pool 'mixture'"
+            )
         if not posteriors:
             raise InputError("a weight prior was made from no posterior; give at least one")
         found = [moments_of(name, posterior) for name, posterior in posteriors.items()]
@@ -72,7 +76,6 @@ class PosteriorWeights(WeightPrior):
         if pool == "product" and len(found) > 1:
             skeleton = next(iter(posteriors.values())).skeleton
             assert skeleton is not None
-            warn_apart("weight prior: posteriors that are to be multiplied", found)
             found, self.log_shares = [product(found, prior or prior_of(found), skeleton)], [0.0]
         self.components = found
         self._placed: dict[tuple[torch.dtype, torch.device], list[dict[str, ElementwiseNormal]]] = {}

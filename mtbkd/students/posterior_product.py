@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 
 from mtbkd.errors import InputError
-from mtbkd.students.posterior_moments import Moments
+from mtbkd.students.posterior_moments import Moments, informed, warn_apart
 from mtbkd.students.skeleton import Skeleton
 from mtbkd.students.weight_prior import NormalWeights
 
@@ -13,14 +13,17 @@ from mtbkd.students.weight_prior import NormalWeights
 def product(found: Sequence[Moments], prior: NormalWeights, skeleton: Skeleton) -> Moments:
     """prod_m N_m / N_0^(M - 1): precisions add, and so do precisions times means.
 
-    Raises `InputError` where a precision is not positive, naming the posterior that is widest there.
+    Warns where posteriors are of other modes. Raises `InputError` where a precision is not positive, naming the
+    posterior that is widest there.
     """
     base = prior.distributions(skeleton, torch.zeros(1, dtype=torch.float64))
+    prior_variance = {name: normal.variance for name, normal in base.items()}
+    warn_apart("weight prior: posteriors that are to be multiplied", found, informed(found, prior_variance))
     again = len(found) - 1
     mean, variance = {}, {}
     for name in skeleton.shapes:
         precisions = torch.stack([one.variance[name].reciprocal() for one in found])
-        of_prior = base[name].variance.reciprocal()
+        of_prior = prior_variance[name].reciprocal()
         total = precisions.sum(0) - again * of_prior
         if bool(bad := int((~(total > 0)).sum())):
             first = int((~(total > 0)).flatten().nonzero()[0])
@@ -32,7 +35,7 @@ def product(found: Sequence[Moments], prior: NormalWeights, skeleton: Skeleton) 
                 f"{float(of_prior.flatten()[first].reciprocal()):.4g}; keep more draws, see that prior= is the "
                 "prior of those fits, multiply fewer, or use the pool 'mixture'"
             )
-        weighted = sum(p * one.mean[name] for p, one in zip(precisions, found, strict=True))
+        weighted = (precisions * torch.stack([one.mean[name] for one in found])).sum(0)
         variance[name] = total.reciprocal()
         mean[name] = (weighted - again * of_prior * base[name].mean) * variance[name]
     return Moments("product", mean, variance)

@@ -12,7 +12,7 @@ from mtbkd.errors import InputError
 from mtbkd.fitting import fit
 from mtbkd.inference import EnsembleConfig, MAPConfig, SVIConfig
 from mtbkd.students import Student, mlp
-from mtbkd.students.posterior_moments import Moments, distance, moments, moments_of
+from mtbkd.students.posterior_moments import Moments, distance, informed, moments, moments_of, warn_apart
 
 NETWORK = nn.Linear(1, 2, bias=False)
 
@@ -43,18 +43,39 @@ def test_the_distance_by_hand():
         {"w": torch.tensor([3.0, 0.0]), "b": torch.tensor(0.0)},
         {"w": torch.tensor([8.0, 1.0]), "b": torch.tensor(1.0)},
     )
-    assert distance(one, other) == pytest.approx((2 / 3) ** 0.5)
+    assert distance(one, other) == pytest.approx(2 / 3)
     assert distance(one, one) == 0
 
 
-def test_estimates_of_the_same_weights_are_one_apart():
-    """Means drawn round one truth with their own standard deviations: 1 in expectation."""
+@pytest.mark.parametrize("sigma", [0.1, 1.0, 30.0])
+def test_posteriors_of_one_truth_are_as_far_apart_as_they_are_informed(sigma):
+    """Truth from the prior, data of any precision, the exact posteriors: a wide prior gives 1, a narrow one less.
+
+    The distance is a mean of 40,000 chi-squares times shares of at most 1: five standard errors are .04 of it."""
     generator = torch.Generator().manual_seed(0)
-    sd = 0.1 + torch.rand(2, 20_000, generator=generator).double()
-    truth = torch.randn(20_000, generator=generator).double()
-    mean = truth + sd * torch.randn(2, 20_000, generator=generator).double()
-    one, other = (Moments(str(m), {"w": mean[m]}, {"w": sd[m] ** 2}) for m in range(2))
-    assert distance(one, other) == pytest.approx(1, abs=5 * 0.5 / 20_000**0.5 * 2)
+    truth = sigma * torch.randn(40_000, generator=generator).double()
+    precision = 0.1 + 10 * torch.rand(40_000, generator=generator).double()
+    found = []
+    for m in range(2):
+        seen = truth + precision**-0.5 * torch.randn(40_000, generator=generator).double()
+        variance = 1 / (precision + sigma**-2)
+        found.append(Moments(str(m), {"w": variance * precision * seen}, {"w": variance}))
+    share = informed(found, {"w": torch.full((40_000,), sigma**2).double()})
+    assert share == pytest.approx(float((precision / (precision + sigma**-2)).mean()))
+    assert distance(*found) == pytest.approx(share, rel=0.05)
+
+
+def test_only_what_one_mode_cannot_explain_is_told():
+    """Distances of 2.9 and 3.1 times what is expected."""
+    for shift, told in ((2.9, False), (3.1, True)):
+        ends = [
+            Moments(str(m), {"w": torch.tensor([m * (shift * 2 * 0.5) ** 0.5])}, {"w": torch.ones(1)})
+            for m in range(2)
+        ]
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            warn_apart("these", ends, expected=0.5)
+        assert bool(caught) is told
 
 
 def test_chains_in_other_modes_are_told():
@@ -66,7 +87,7 @@ def test_chains_in_other_modes_are_told():
     apart = {"weight": two.values["weight"] * torch.tensor([1.0, -1.0]).double().view(2, 1, 1, 1)}
     apart["weight"][1] += 9
     with pytest.warns(
-        UserWarning, match=r"chains of posterior 'a' are [0-9.]+ standard deviations apart.*from one start"
+        UserWarning, match=r"chains of posterior 'a' are [0-9.]+ times as far apart.*from one start"
     ):
         moments_of("a", dataclasses.replace(two, values=apart))
 
@@ -88,6 +109,15 @@ def test_weights_held_at_their_map_have_no_variance():
     posterior = fit(Student(mlp(2, [3], 3), bayesian="last"), (X, Y), config, progress=False)
     with pytest.raises(InputError, match=r"posterior 'old' holds parameter '0\.weight'.*bayesian='all'"):
         moments_of("old", posterior)
+
+
+def test_other_sites_are_left_alone():
+    """What a posterior has beside its network's weights, as projectors of features are, drawn or held."""
+    mean, sd = random_moments(NETWORK, 0)
+    posterior = drawn(NETWORK, mean, sd)
+    values = {"projector": torch.zeros(1, 4, 2), **posterior.values}
+    more = dataclasses.replace(posterior, values=values, held={"another": torch.zeros(3)})
+    assert list(moments_of("a", more).mean) == ["weight"]
 
 
 def test_a_weight_that_never_moved_is_refused():

@@ -27,7 +27,7 @@ X = torch.randn(6, 2, generator=torch.Generator().manual_seed(0))
 Y = torch.tensor([0, 1, 2, -1, -1, 0])
 SHARES = (0.7, 0.1, 0.2)
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*no labelled example", "ignore:.*standard deviations apart")
+pytestmark = pytest.mark.filterwarnings("ignore:.*no labelled example", "ignore:.*times as far apart")
 
 
 def network() -> nn.Module:
@@ -278,7 +278,7 @@ def test_independent_starts_are_told_and_one_start_is_not():
         mean, sd = random_moments(network(), 0 if shared else seed, spread=5.0)
         return drawn(network(), mean, {name: 0.5 * s for name, s in sd.items()})
 
-    with pytest.warns(UserWarning, match="standard deviations apart.*other starts do not correspond"):
+    with pytest.warns(UserWarning, match="times as far apart.*other starts do not correspond"):
         PosteriorWeights([fitted(0, False), fitted(1, False)])
     with pyro.validation_enabled(False), pytest.MonkeyPatch.context() as patch:
         patch.setattr("mtbkd.students.posterior_moments.warnings.warn", lambda *a, **k: pytest.fail("warned"))
@@ -305,7 +305,8 @@ def test_other_shapes_are_refused():
     ("given", "message"),
     [
         ({"pool": "mean"}, "prior_pool: unknown value 'mean'"),
-        ({"widen": 0.5}, "prior_widen is 0.5.*at least 1"),
+        ({"widen": 0.5}, r"prior_widen is 0\.5.*at least 1"),
+        ({"shares": [0.5, 0.5]}, "a product has no shares"),
         ({"pool": "mixture", "shares": [0.5]}, r"shares are \[0\.5\]; give 2 numbers"),
         ({"pool": "mixture", "shares": [0.5, 0.6]}, "sum to 1"),
         ({"pool": "mixture", "shares": [1.5, -0.5]}, ">= 0"),

@@ -31,7 +31,7 @@ def shards(count: int) -> list[tuple[Tensor, Tensor]]:
     return [(rows, rows @ truth + NOISE * torch.randn(4, generator=generator).double()) for rows in x]
 
 
-@pytest.mark.filterwarnings("ignore:.*standard deviations apart")
+@pytest.mark.filterwarnings("ignore:.*times as far apart")
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_posteriors_of_disjoint_shards_make_the_posterior_of_all(count):
     parts = shards(count)
