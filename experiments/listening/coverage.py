@@ -15,7 +15,7 @@ from experiments.listening import teacher_sets
 from experiments.listening.credible import MASSES, coverage
 from experiments.listening.paired_table import shown, t_interval
 from experiments.listening.problems import EAGER, EVERYWHERE
-from experiments.listening.study import Part, Settings, keep, runs_of
+from experiments.listening.study import Part, Settings, keep, runs_of, wanted
 from experiments.listening.study import told as told_by
 from experiments.listening.sweeps import Run, Sweep
 from mtbkd.data.synthetic import true_probs
@@ -120,8 +120,9 @@ def markdown(found: pd.DataFrame) -> str:
 def main() -> None:
     """Do what is left of this part, and tell it."""
     settings = told_by(__doc__)
-    found = rows(parts(settings, QUICK_SETS if settings.quick else SETS), settings)
-    keep("coverage", found, markdown(found), settings)
+    chosen = wanted(parts(settings, QUICK_SETS if settings.quick else SETS), settings)
+    found = rows(chosen, settings)
+    keep("coverage", chosen, found, markdown(found), settings)
 
 
 if __name__ == "__main__":

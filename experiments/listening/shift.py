@@ -18,7 +18,7 @@ from experiments.listening.corruption import KINDS, SEVERITIES, corrupted
 from experiments.listening.line_figure import Line, panels
 from experiments.listening.paired_table import table
 from experiments.listening.problems import DIGITS
-from experiments.listening.study import Part, Settings, keep, runs_of, told, way_of
+from experiments.listening.study import Part, Settings, keep, runs_of, told, wanted, way_of
 from experiments.listening.weightings import part
 from mtbkd.evaluation.calibration import ece, nll
 
@@ -58,7 +58,7 @@ def rows(parts: list[Part], settings: Settings) -> pd.DataFrame:
                 "ece": ece(probs, y),
             }
             unsure = {"total": float(said.total.mean()), "epistemic": float(said.epistemic.mean())}
-            told = {"engine": own.engine, "corruption": kind, "severity": severity, "way": way_of(run)}
+            told = {"engine": own.engine, "corruption": kind, "severity": severity, "way": way_of(run.swept)}
             found.append({**told, "seed": run.seed, **scores, **unsure})
     return pd.DataFrame(found)
 
@@ -97,8 +97,9 @@ def figure(found: pd.DataFrame) -> "Figure":
 def main() -> None:
     """Do what is left of this part, and tell it."""
     settings = told(__doc__)
-    found = rows(parts(settings), settings)
-    keep("shift", found, markdown(found), settings, figure(found))
+    chosen = wanted(parts(settings), settings)
+    found = rows(chosen, settings)
+    keep("shift", chosen, found, markdown(found), settings, figure(found))
 
 
 if __name__ == "__main__":

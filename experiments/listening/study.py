@@ -2,7 +2,8 @@
 
 import argparse
 import os
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ import pandas as pd
 
 from experiments.listening.problems import Problem, fashion, proteins
 from experiments.listening.sweeps import Run, Sweep
+from mtbkd.errors import InputError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,6 +27,7 @@ class Settings:
     """What a command was told.
 
     results: folder of tables and figures; runs: folder of the runs; data: folder of the data files, None without
+    only: sweeps whose name holds one of these; empty: all
     """
 
     quick: bool = False
@@ -33,6 +36,7 @@ class Settings:
     results: Path = RESULTS
     runs: Path = RUNS
     data: Path | None = None
+    only: tuple[str, ...] = ()
 
     @property
     def root(self) -> Path:
@@ -73,12 +77,34 @@ def told(description: str | None) -> Settings:
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the tables and figures")
     parser.add_argument("--runs", type=Path, default=RUNS, help="folder of the runs")
+    parser.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        help="sweeps whose name holds this; tables are then but printed",
+    )
     arguments = parser.parse_args()
     seeds = arguments.seeds or (QUICK_SEEDS if arguments.quick else 5)
     data = os.environ.get("MTBKD_DATA")
     return Settings(
-        arguments.quick, seeds, arguments.jobs, arguments.out, arguments.runs, Path(data) if data else None
+        quick=arguments.quick,
+        seeds=seeds,
+        jobs=arguments.jobs,
+        results=arguments.out,
+        runs=arguments.runs,
+        data=Path(data) if data else None,
+        only=tuple(arguments.only),
     )
+
+
+def wanted(parts: Sequence[Part], settings: Settings) -> list[Part]:
+    """Those that `--only` names; raises `InputError` where it names none."""
+    words = settings.only
+    chosen = [part for part in parts if not words or any(word in part.sweep.name for word in words)]
+    if not chosen:
+        names = ", ".join(part.sweep.name for part in parts)
+        raise InputError(f"--only {' '.join(words)}: no sweep is called so; valid: {names}")
+    return chosen
 
 
 def estimate(parts: Sequence[Part], settings: Settings) -> str:
@@ -108,17 +134,42 @@ def runs_of(
             yield part, run
 
 
-def way_of(run: Run) -> str:
+def way_of(swept: Mapping[str, str]) -> str:
     """What a run's row is called: what was swept, seed aside."""
-    return ", ".join(value for key, value in run.swept.items() if key != "seed")
+    return ", ".join(value for key, value in swept.items() if key != "seed")
+
+
+def absent(parts: Sequence[Part], settings: Settings) -> list[str]:
+    """Which ways have fewer finished runs than were asked for, a line a way."""
+    found = []
+    for part in parts:
+        done = [dict(run.swept) for run in part.sweep.finished(settings.root)]
+        left = Counter(way_of(chosen) for chosen in part.sweep.combinations() if chosen not in done)
+        each = Counter(way_of(chosen) for chosen in part.sweep.combinations())
+        found += [
+            f"- {part.sweep.name}: {way}, {number} of {each[way]} runs; see {part.sweep.name}/output.log"
+            for way, number in left.items()
+        ]
+    return found
 
 
 def keep(
-    name: str, found: pd.DataFrame, text: str, settings: Settings, figure: "Figure | None" = None
+    name: str,
+    parts: Sequence[Part],
+    found: pd.DataFrame,
+    text: str,
+    settings: Settings,
+    figure: "Figure | None" = None,
 ) -> None:
-    """Write NAME.csv (a row a run), NAME.md and NAME.svg, quick ones under another name, and print the text."""
+    """Print the text, and write NAME.csv (a row a run), NAME.md and NAME.svg, quick ones under another name; nothing is
+    written where only some of the sweeps were wanted."""
     from mtbkd.report.svg import report_style
 
+    if left := absent(parts, settings):
+        text += "\n\n### Not there\n\n" + "\n".join(left)
+    if settings.only:
+        print(f"\n{text}")
+        return
     settings.results.mkdir(parents=True, exist_ok=True)
     stem = f"{name}_quick" if settings.quick else name
     mark = "**Quick: few steps and seeds, only to see that it works; the figures mean little.**\n\n"

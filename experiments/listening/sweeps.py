@@ -8,6 +8,7 @@ import itertools
 import json
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,10 +110,17 @@ class Sweep:
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             (root / self.name).mkdir(parents=True, exist_ok=True)
             (root / self.name / "output.log").write_text(f"{done.stdout}\n{done.stderr}")
-            for line in done.stderr.splitlines() if done.returncode else ():
-                if line.startswith("mtbkd: ") and "warning" not in line:
-                    print(f"  {self.name}: {line}", file=sys.stderr)
+            for problem in problems_of(done.stderr) if done.returncode else ():
+                print(f"  {self.name}: {problem}", file=sys.stderr)
         return self.finished(root)
+
+
+def problems_of(output: str) -> list[str]:
+    """What runs of a sweep complained of, each complaint once, with the number of runs that had it."""
+    told = [line.removeprefix("mtbkd: ") for line in output.splitlines() if line.startswith("mtbkd: ")]
+    # `seed=0,weighting=meta: why`: the run's name is left out.
+    whys = Counter(line.partition(": ")[2] for line in told if not line.startswith("warning"))
+    return [f"{why} ({number} times)" if number > 1 else why for why, number in whys.items()]
 
 
 def words_of(folder: Path) -> frozenset[str]:

@@ -15,7 +15,7 @@ from experiments.listening import ways
 from experiments.listening.paired_table import table
 from experiments.listening.problems import BREAST_CANCER, DIGITS, IMBALANCED, Problem
 from experiments.listening.scores import DIFFERENCES, HEADINGS, scores_of
-from experiments.listening.study import Part, Settings, keep, runs_of, told, way_of
+from experiments.listening.study import Part, Settings, keep, runs_of, told, wanted, way_of
 from experiments.listening.sweeps import Sweep
 
 # Blocks of a table, each with the way that its differences are to.
@@ -110,7 +110,7 @@ def rows(parts: list[Part], settings: Settings) -> pd.DataFrame:
     """A row a run."""
     found = []
     for part, run in runs_of(parts, settings):
-        told = {"problem": part.problem, "engine": part.engine, "block": part.block, "way": way_of(run)}
+        told = {"problem": part.problem, "engine": part.engine, "block": part.block, "way": way_of(run.swept)}
         found.append({**told, "seed": run.seed, **scores_of(run)})
     return pd.DataFrame(found)
 
@@ -128,8 +128,9 @@ def markdown(found: pd.DataFrame) -> str:
 def main() -> None:
     """Do what is left of this part, and tell it."""
     settings = told(__doc__)
-    found = rows(parts(settings), settings)
-    keep("weightings", found, markdown(found), settings)
+    chosen = wanted(parts(settings), settings)
+    found = rows(chosen, settings)
+    keep("weightings", chosen, found, markdown(found), settings)
 
 
 if __name__ == "__main__":

@@ -9,9 +9,10 @@ from omegaconf import OmegaConf
 from experiments.listening import broken, coverage, labels, numbers, shift, teacher_sets, ways, weightings
 from experiments.listening.problems import BREAST_CANCER
 from experiments.listening.scores import aupr
-from experiments.listening.study import Settings, estimate
-from experiments.listening.sweeps import Sweep
+from experiments.listening.study import Part, Settings, absent, estimate, wanted
+from experiments.listening.sweeps import Sweep, problems_of
 from mtbkd import registry
+from mtbkd.errors import InputError
 
 PARTS = {
     "weightings": weightings.parts,
@@ -61,6 +62,29 @@ def test_only_finished_runs_of_the_same_words_are_done(sweep, tmp_path):
     )
     (run,) = sweep.finished(tmp_path)
     assert (run.folder, run.seed, run.swept["weighting"]) == (first, 1, "uniform")
+
+
+def test_what_is_not_there_is_told(sweep, tmp_path):
+    settings = Settings(runs=tmp_path)
+    for folder, chosen in (("a", ("0", "uniform")), ("b", ("1", "uniform")), ("c", ("1", "entropy"))):
+        words = ["data=digits", "inference=map", f"seed={chosen[0]}", f"weighting={chosen[1]}"]
+        finish(settings.root, sweep, folder, words)
+    (line,) = absent([Part(sweep, "digits", "map")], settings)
+    assert line == "- small: entropy, 1 of 2 runs; see small/output.log"
+    lines = [
+        "mtbkd: seed=0,weighting=a: no draws",
+        "mtbkd: warning: x",
+        "mtbkd: seed=1,weighting=a: no draws",
+    ]
+    assert problems_of("\n".join([*lines, "a bar", "mtbkd: seed=0: b"])) == ["no draws (2 times)", "b"]
+
+
+def test_some_sweeps_alone(sweep):
+    parts = [Part(sweep, "digits", "map"), Part(Sweep("large", (), {"seed": ("0",)}, 1.0), "x", "svi")]
+    assert wanted(parts, Settings(only=("arg",))) == parts[1:]
+    assert wanted(parts, Settings()) == parts
+    with pytest.raises(InputError, match="--only wide: no sweep is called so; valid: small, large"):
+        wanted(parts, Settings(only=("wide",)))
 
 
 @pytest.mark.parametrize("name", PARTS)
@@ -129,7 +153,7 @@ def test_a_part_from_end_to_end(tmp_path, capsys):
     assert not list(settings.root.rglob("report.html"))
     text = weightings.markdown(found)
     assert text.startswith("### breast cancer, 10 % of the labels: map, mixture pool\n\n| way | seeds |")
-    weightings.keep("weightings", found, text, settings)
+    weightings.keep("weightings", [part], found, text, settings)
     assert "Quick" in (settings.results / "weightings_quick.md").read_text()
     assert len((settings.results / "weightings_quick.csv").read_text().splitlines()) == 5
     capsys.readouterr()
