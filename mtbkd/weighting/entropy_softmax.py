@@ -25,8 +25,9 @@ def entropy_softmax(bank: TeacherBank, labels: Tensor | None = None, sharpness: 
 
         H_m = -sum_k p_mk log p_mk,    w_m ∝ exp(-c H_m / log K)
 
-    Where the entropy weights are at most 1 / (M - 1), one teacher of many can here have nearly all.
+    Where the entropy weights are at most 1 / (M - 1), one teacher of many can here have nearly all. As there, the
+    entropy of a teacher that knows only some classes is that of these.
     """
     require_at_least(0, sharpness=sharpness)
-    entropies = torch.special.entr(bank.completed_probs()).sum(-1).T
+    entropies = torch.special.entr(bank.mean_probs()).sum(-1).T
     return torch.softmax(-sharpness / math.log(bank.num_classes) * entropies, -1)

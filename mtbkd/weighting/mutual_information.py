@@ -23,7 +23,8 @@ def mutual_information(bank: TeacherBank, labels: Tensor | None = None) -> Tenso
 
         I_m = H[mean_s p_ms] - mean_s H[p_ms],    w_m = (1 - I_m / sum_j I_j) / (M - 1)
 
-    One teacher, or a row where every I is 0, gets uniform weights.
+    One teacher, or a row where every I is 0, gets uniform weights. I of a teacher that knows only some classes is of
+    these.
     Raises `InputError` where a teacher has no draws: beside Bayesian ones its 0 would be taken for knowledge.
     """
     points = [f"'{name}'" for name, drawn in zip(bank.names, bank.bayesian, strict=True) if not drawn]

@@ -32,13 +32,12 @@ def test_its_ends_are_uniform_and_the_surest_teacher():
     torch.testing.assert_close(weighting.entropy_softmax(BANK, sharpness=1e6), one)
 
 
-def test_a_teacher_counts_as_unsure_of_classes_that_it_does_not_know():
-    # p over all classes is (2/3, 0, 1/3), not the certainty that is left when the third class is forgotten.
-    said = torch.tensor([[1.0, 0.0, 0.0]]).log()
+def test_a_teacher_that_knows_some_classes_is_as_sure_as_it_is_of_these():
+    # "of two" splits its classes evenly, H = log 2, of at most log 3; "of three" is certain.
+    said = torch.tensor([[0.5, 0.5, 0.0]]).log(), torch.tensor([[1.0, 0.0, 0.0]]).log()
     known = torch.tensor([[True, True, False], [True, True, True]])
-    bank = TeacherBank.from_predictions({"of two": said, "of three": said}, classes=known)
-    entropy = -(2 / 3 * math.log(2 / 3) + 1 / 3 * math.log(1 / 3))
-    expected = 1 / (1 + math.exp(3 * entropy / math.log(3)))
+    bank = TeacherBank.from_predictions({"of two": said[0], "of three": said[1]}, classes=known)
+    expected = 1 / (1 + math.exp(3 * math.log(2) / math.log(3)))
     assert weighting.entropy_softmax(bank, sharpness=3.0)[0, 0].item() == pytest.approx(expected)
 
 
