@@ -144,7 +144,7 @@ class MTBKDClassifier(ClassifierMixin, BaseEstimator):
             warn_of_rows_learned(teachers, shown["pool"], shown["held_out"])
 
         self.bank_ = self.weights_ = self.prior_ = None
-        self.teachers_ = {}
+        self.teachers_: dict[str, Any] = {}
         if teachers:
             self.teachers_, banks = teach_and_ask(teachers, shown, targets, self.classes_.tolist(), seed)
             banks["pool"] = dataclasses.replace(banks["pool"], rows_hash=hash_inputs(x))
