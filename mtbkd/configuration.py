@@ -24,6 +24,7 @@ METHOD_GROUPS = (
     "weighting",
     "temperature",
     "prior",
+    "features",
     "student",
     "inference",
     "report",
@@ -73,6 +74,7 @@ class RunConfig:
     weighting: Any
     temperature: Any
     prior: Any
+    features: Any
     student: Any
     baseline: BaselineConfig
     inference: EngineConfig

@@ -129,9 +129,14 @@ def held_at(density: Density, bayesian: list[str], theta: Tensor, num_chains: in
 def first_values(
     density: Density, model: Student | Callable[..., Any], num_chains: int, generator: torch.Generator
 ) -> Tensor:
-    """Independent starts `[C, D]`: a student's own initial weights; else small normals around the unconstrained 0."""
+    """Independent starts `[C, D]`: a student's own initial weights; for all else small normals around the
+    unconstrained 0."""
     if isinstance(model, Student):
-        return torch.stack([density.flatten(model.initial(generator)) for _ in range(num_chains)])
+        starts = [model.initial(generator) for _ in range(num_chains)]
+        projectors = [site for site in density.sites if site.name not in starts[0]]
+        for start in starts:
+            start |= {site.name: 0.1 * torch.randn(site.shape, generator=generator) for site in projectors}
+        return torch.stack([density.flatten(start) for start in starts])
     return 0.1 * torch.randn(num_chains, density.dim, generator=generator, dtype=density.dtype)
 
 

@@ -80,7 +80,7 @@ def fit_students(
     labels there is no student from labels only.
     """
     data, top = problem.data, config.settings
-    student = make_student(config, data, problem.prior)
+    student = make_student(config, data, problem.prior, problem.hints)
 
     def fit_it(
         model: Student, inference: EngineConfig, folder: Path, start: Posterior | None = None

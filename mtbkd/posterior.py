@@ -11,6 +11,7 @@ from torch.func import vmap
 
 from mtbkd.density import Density
 from mtbkd.errors import InputError
+from mtbkd.features.transfer import PROJECTOR
 from mtbkd.forward_mode import pushforward
 from mtbkd.inference.engine import Draws, EngineConfig
 from mtbkd.posterior_file import read_folder, write_folder
@@ -92,15 +93,20 @@ class Posterior:
 
     @property
     def num_weights(self) -> int:
-        """Numbers in one draw, held ones included."""
-        drawn = sum(v[0, 0].numel() for v in self.values.values())
-        return drawn + sum(v.numel() for v in self.held.values())
+        """Numbers in one draw, held ones included; of a student, its network's."""
+        drawn = sum(v[0, 0].numel() for v in self.of_network(self.values).values())
+        return drawn + sum(v.numel() for v in self.of_network(self.held).values())
 
     @property
     def stored_bytes(self) -> int:
         """Bytes of all that predictions take: draws, held sites, and where the network is linearised."""
-        tensors = [*self.values.values(), *self.held.values(), *(self.centre or {}).values()]
-        return sum(t.numel() * t.element_size() for t in tensors)
+        groups = (self.values, self.held, self.centre or {})
+        return sum(t.numel() * t.element_size() for group in groups for t in self.of_network(group).values())
+
+    def of_network(self, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Those of the network's weights: a student's other latents, projectors, do not enter predictions."""
+        shapes = values if self.skeleton is None else self.skeleton.shapes
+        return {name: value for name, value in values.items() if name in shapes}
 
     def samples(self) -> dict[str, Tensor]:
         """Draws by site, `[C, S, *shape]`; held sites as often as there are draws."""
@@ -151,7 +157,7 @@ class Posterior:
         if self.centre is not None and self.num_chains > 1:  # each is linearised at its own
             chains = [self.chains(slice(c, c + 1)) for c in range(self.num_chains)]
             return Prediction(torch.cat([one.predict(x, memory=memory).probs for one in chains]), len(chains))
-        draws = {name: v.flatten(0, 1) for name, v in self.values.items()}
+        draws = {name: v.flatten(0, 1) for name, v in self.of_network(self.values).items()}
         count = self.num_chains * self.num_draws
         probs: Tensor | None = None
         with torch.no_grad():
@@ -167,8 +173,9 @@ class Posterior:
     def forward(self, weights: dict[str, Tensor], x: Tensor) -> Tensor:
         """Probabilities `[s, n, K]` of draws `[s, *shape]` at inputs `[n, ...]`."""
         assert self.skeleton is not None
-        skeleton, held = self.skeleton, self.held
-        centre = None if self.centre is None else {name: v[0] for name, v in self.centre.items()}
+        skeleton, held = self.skeleton, self.of_network(self.held)
+        own = None if self.centre is None else self.of_network(self.centre)
+        centre = None if own is None else {name: v[0] for name, v in own.items()}
 
         def logits(drawn: dict[str, Tensor]) -> Tensor:
             return skeleton({**held, **drawn}, x)
@@ -283,10 +290,11 @@ class Posterior:
                     f"posterior at '{path}' has a network of your own; pass it: load(path, network=...)"
                 )
             skeleton = Skeleton(network if network is not None else spec.build())  # type: ignore[union-attr]
+            stored = {n: tuple(v.shape[2:]) for n, v in values.items()}
+            stored |= {n: tuple(v.shape) for n, v in held.items()}
+            known = skeleton.shapes
             check_network(
-                skeleton,
-                {n: tuple(v.shape[2:]) for n, v in values.items()}
-                | {n: tuple(v.shape) for n, v in held.items()},
+                skeleton, {n: s for n, s in stored.items() if n in known or not n.startswith(PROJECTOR)}
             )
             skeleton.buffers.update(group("buffers"))
         return cls(

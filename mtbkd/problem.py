@@ -4,7 +4,7 @@
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,11 @@ from mtbkd.augmentation import augment
 from mtbkd.configuration import RunConfig
 from mtbkd.data.distillation import DistillationData
 from mtbkd.data.npz import existing
-from mtbkd.errors import InputError
+from mtbkd.errors import InputError, nearest
+from mtbkd.features.transfer import FeatureTransfer
 from mtbkd.fitting import pick_device
 from mtbkd.inference.engine import gives_points
+from mtbkd.layer_outputs import layer_paths
 from mtbkd.posterior import Posterior
 from mtbkd.posterior_file import DRAWS
 from mtbkd.priors.prior import TeacherPrior
@@ -27,9 +29,10 @@ from mtbkd.rules import HeldOut, Offer, StudentFunction
 from mtbkd.students.as_function import as_function
 from mtbkd.students.posterior_prior import PosteriorWeights
 from mtbkd.students.skeleton import check_output
-from mtbkd.students.student import Student
+from mtbkd.students.student import Student, check_width
 from mtbkd.students.weight_prior import NormalWeights, WeightPrior
 from mtbkd.teachers import BankCache, Teacher, TeacherBank, ask_all, build_teachers
+from mtbkd.teachers.features import ask_features, check_askable
 from mtbkd.teachers.fingerprint import file_hash, fingerprint
 from mtbkd.teachers.selection import Selection, needs_labels, select_teachers
 from mtbkd.temperature import temper
@@ -78,6 +81,7 @@ class Problem:
     missing: dict[str, str]
     weights: Weights
     prior: TeacherPrior
+    hints: FeatureTransfer | None = None
     selection: Selection | None = None
     strength: float = 1.0
 
@@ -93,6 +97,7 @@ def prepare(config: RunConfig) -> Ingredients:
     teachers = build_teachers(config.teachers, data, seed)
     student = make_student(config, data)
     check_output(student.skeleton, data.pool.x, data.num_classes)
+    check_layers(config, student, teachers, data)
     partly = len(student.bayesian) < len(student.skeleton.shapes) and not gives_points(config.inference)
     if partly and not getattr(config.inference, "warm_start", 0):
         raise InputError(
@@ -115,9 +120,10 @@ def ask(config: RunConfig, ingredients: Ingredients, progress: Progress) -> Prob
     offer = offer_of(config, data, banks, progress)
     weights = weigh(config.weighting, banks["pool"], data.pool.y, offer)
     prior = registry.find("prior", config.methods["prior"]).build(config.prior, banks["pool"], weights)
-    return Problem(
-        data, banks, missing, weights, prior, selection=selection, strength=config.prior.strength
-    )
+    said = ask_features(ingredients.teachers, config.features.pairs, data.pool, ingredients.cache, progress)
+    method = registry.find("features", config.methods["features"])
+    hints = method.build(config.features, banks["pool"].with_features(said))
+    return Problem(data, banks, missing, weights, prior, hints, selection, config.prior.strength)
 
 
 def choose_teachers(
@@ -140,6 +146,29 @@ def choose_teachers(
     return {split: bank.select(selection.kept) for split, bank in banks.items()}, selection
 
 
+def check_layers(
+    config: RunConfig, student: Student, teachers: Sequence[Teacher], data: DistillationData
+) -> None:
+    """Raise `InputError` for layers that the teachers or the student do not have, and for heads of another number."""
+    pairs, layer = config.features.pairs, getattr(config.prior, "layer", None)
+    if config.teachers.select == "auto" and (pairs or layer is not None):
+        raise InputError(
+            "teachers.select=auto may drop a teacher that features.layers or prior.layer counts on; choose the "
+            "teachers in a run without them, and write teachers.select=all here"
+        )
+    check_askable(teachers, pairs)
+    known = layer_paths(student.skeleton.module)
+    if layer is not None and layer not in known:
+        raise InputError(
+            f"prior.layer is '{layer}', which the student lacks; use student=heads, or a layer of yours with K logits "
+            f"a teacher; {nearest(layer, known)}"
+        )
+    wanted = [path for of in pairs.values() for path in of.values()] + ([] if layer is None else [layer])
+    widths = student.skeleton.widths(data.pool.x[:2], list(dict.fromkeys(wanted)))
+    if layer is not None:
+        check_width(layer, widths[layer], len(teachers), data.num_classes)
+
+
 def offer_of(
     config: RunConfig, data: DistillationData, banks: Mapping[str, TeacherBank], progress: Progress
 ) -> Offer:
@@ -155,15 +184,27 @@ def offer_of(
     return Offer(rows, student, seed, progress)
 
 
-def make_student(config: RunConfig, data: DistillationData, prior: TeacherPrior | None = None) -> Student:
-    """The configured student; without a prior the same one with labels only."""
+def make_student(
+    config: RunConfig,
+    data: DistillationData,
+    prior: TeacherPrior | None = None,
+    hints: FeatureTransfer | None = None,
+) -> Student:
+    """The configured student; without a prior and hints the same one with labels only."""
     choice = config.student
     network = registry.find("student", config.methods["student"]).build(
         choice, data.input_shape, data.num_classes
     )
     weight_prior = make_weight_prior(choice, network)
     strength = config.prior.strength if prior is not None else 0.0
-    return Student(network, prior, strength=strength, weight_prior=weight_prior, bayesian=choice.bayesian)
+    return Student(
+        network,
+        prior,
+        strength=strength,
+        weight_prior=weight_prior,
+        bayesian=choice.bayesian,
+        hints=hints,
+    )
 
 
 def make_weight_prior(choice: Any, network: nn.Module) -> WeightPrior:

@@ -9,6 +9,7 @@ A method module holds one frozen dataclass named `*Config` and the function its 
     temperature  mtbkd.temperature     <name>(bank, labels=None, ...) -> [M] or [M, N]     (see mtbkd/rules.py)
     weighting    mtbkd.weighting       <name>(bank, labels=None, ...) -> [N, M] or Weights (see mtbkd/rules.py)
     prior        mtbkd.priors          build(config, bank, weights) -> Prior
+    features     mtbkd.features        build(config, bank) -> FeatureTransfer | None     (asked: `config.pairs`)
     student      mtbkd.students        build(config, input_shape, num_classes) -> nn.Module
     inference    mtbkd.inference       sample(...) (see mtbkd/inference/engine.py)
     report       mtbkd.report          write_report(path, content)
@@ -31,6 +32,7 @@ PACKAGES = {
     "temperature": "mtbkd.temperature",
     "weighting": "mtbkd.weighting",
     "prior": "mtbkd.priors",
+    "features": "mtbkd.features",
     "student": "mtbkd.students",
     "inference": "mtbkd.inference",
     "report": "mtbkd.report",

@@ -18,7 +18,10 @@ class TeacherPrior(ABC):
         constants in it, so that one graph serves every mini-batch
     log_constant: `[N]`, what was left out of `log_prob` because it does not depend on the student: adding it
         gives the normalised log-density (METHOD fact 3: kept in, it costs float32 energies their digits)
+    layer: path of the student's layer whose outputs are meant wherever `logits` are asked for; None: its logits
     """
+
+    layer: str | None = None
 
     def __init__(self, bank: TeacherBank, weights: Tensor | Weights, temperature: float) -> None:
         require_positive(temperature=temperature)
@@ -43,6 +46,11 @@ class TeacherPrior(ABC):
     def num_rows(self) -> int:
         """Rows of the pool, N."""
         return len(self.log_constant)
+
+    @property
+    def num_outputs(self) -> int:
+        """Numbers that the student's `layer` gives an input, K where it is its logits."""
+        return self.num_classes
 
     @abstractmethod
     def score(self, log_q: Tensor, *tensors: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """A torch network as a pure function of its weights: what makes any `nn.Module` a student."""
 
 import copy
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -9,6 +10,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
 from mtbkd.errors import InputError
+from mtbkd.layer_outputs import capturing
 
 RANDOM_RATE = (nn.RNNBase, nn.MultiheadAttention, nn.Transformer)
 
@@ -37,6 +39,24 @@ class Skeleton:
             for name, b in self.buffers.items()
         }
         return functional_call(self.module, {**buffers, **weights}, (x,))
+
+    def with_layers(
+        self, weights: dict[str, Tensor], x: Tensor, paths: Sequence[str]
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Logits `[n, K]`, and what the named layers give on the way `[n, H]`, of one forward pass."""
+        if not paths:
+            return self(weights, x), {}
+        with capturing(self.module, paths, len(x)) as found:
+            logits = self(weights, x)
+        return logits, found
+
+    def widths(self, x: Tensor, paths: Sequence[str]) -> dict[str, int]:
+        """How many features each named layer gives at inputs like `x [n, ...]`; raises `InputError` for what is no
+        layer, is not called once in a pass, or gives none."""
+        weights: dict[str, Tensor] = dict(self.module.named_parameters())
+        with torch.no_grad():
+            _, found = self.with_layers(weights, x.to(next(iter(weights.values()))), paths)
+        return {path: features.shape[1] for path, features in found.items()}
 
     def own_logits(self, x: Tensor) -> Tensor:
         """Logits with the weights that the network was handed in with."""

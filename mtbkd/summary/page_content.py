@@ -87,6 +87,7 @@ def facts(config: RunConfig, problem: Problem, student: Posterior) -> dict[str, 
         "Temperature": method(config, "temperature"),
         "Weighting": method(config, "weighting"),
         "Prior": method(config, "prior"),
+        "Feature transfer": "" if problem.hints is None else method(config, "features"),
         "Student": f"{config.methods['student']}, {student.num_weights:,} weights",
         "Engine": f"{config.methods['inference']}: {counted(student.num_chains, 'chain')} of "
         f"{counted(student.num_draws, 'draw')}",
