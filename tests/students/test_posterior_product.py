@@ -1,10 +1,14 @@
 """Products against Bayes' rule in closed form: normals, and a regression with orthogonal columns."""
 
+import pyro
+import pyro.distributions as dist
 import pytest
 import torch
 from drawn import NORMAL, drawn, random_moments
 from torch import Tensor, nn
+from torch.distributions import MultivariateNormal
 
+from mtbkd.density import Density
 from mtbkd.errors import InputError
 from mtbkd.students import NormalWeights, PosteriorWeights
 from mtbkd.students.posterior_moments import Moments
@@ -44,6 +48,36 @@ def test_posteriors_of_disjoint_shards_make_the_posterior_of_all(count):
     (found,) = PosteriorWeights(posteriors).components
     torch.testing.assert_close(found.mean["weight"][0], whole)
     torch.testing.assert_close(found.variance["weight"][0], covariance.diag())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_posterior_of_one_task_as_prior_of_the_next_is_the_posterior_of_both(dtype):
+    """As densities of a Pyro model, at any weights: they differ by a constant, log p(task 1)."""
+    first, second = shards(2)
+    mean, covariance = exact_posterior(*first)
+    earlier = drawn(REGRESSION, {"weight": mean[None]}, {"weight": covariance.diag().sqrt()[None]})
+    skeleton = Skeleton(REGRESSION)
+
+    def regression(prior):
+        def model(x: Tensor, y: Tensor) -> None:
+            weights = prior.sample(skeleton, x)
+            with pyro.plate("rows", len(x)):
+                pyro.sample("y", dist.Normal(skeleton(weights, x)[:, 0], NOISE), obs=y)
+
+        return model
+
+    both = tuple(torch.cat(tensors) for tensors in zip(first, second, strict=True))
+    after = Density(regression(PosteriorWeights([earlier])), second, dtype=dtype)
+    joint = Density(regression(NormalWeights(PRIOR, "fixed")), both, dtype=dtype)
+    theta = torch.randn(4, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64).to(dtype)
+    (value, slope), (expected, gradient) = after.value_and_grad(theta), joint.value_and_grad(theta)
+    tight = {"rtol": 1e-10, "atol": 1e-9} if dtype == torch.float64 else {"rtol": 1e-4, "atol": 1e-3}
+    x, y = first
+    evidence = MultivariateNormal(
+        torch.zeros(4).double(), NOISE**2 * torch.eye(4).double() + PRIOR**2 * x @ x.T
+    ).log_prob(y)
+    torch.testing.assert_close(expected - value, evidence.expand(4).to(dtype), **tight)
+    torch.testing.assert_close(slope, gradient, **tight)
 
 
 def test_the_prior_of_gains_is_round_one():
