@@ -73,11 +73,10 @@ class Selection:
         return {key: self._share(key) for key in ("parameters", "latency_ms", "seconds")}
 
     def _share(self, key: str) -> float | None:
-        costs = [None if one.cost is None else getattr(one.cost, key) for one in self.judgements]
-        if None in costs or not sum(costs):
+        costs = {one.teacher: getattr(one.cost, key) for one in self.judgements if one.cost is not None}
+        if len(costs) < len(self.judgements) or None in costs.values() or not sum(costs.values()):
             return None
-        dropped = sum(c for c, one in zip(costs, self.judgements, strict=True) if one.dropped is not None)
-        return float(dropped / sum(costs))
+        return float(sum(costs[name] for name in self.dropped) / sum(costs.values()))
 
 
 def select_teachers(
@@ -105,7 +104,7 @@ def select_teachers(
         raise needs_labels(len(known))
     scores = label_scores(bank.take(known), labels[known]).clamp_min(math.log(FLOOR))
     order, gains = eliminate(scores, folds_of(len(known), seed))
-    known_costs = costs or bank.costs or [None] * bank.num_teachers
+    known_costs: Sequence[TeacherCost | None] = costs or bank.costs or [None] * bank.num_teachers
     places = {m: place for place, m in enumerate(order, start=1)}
     judgements = tuple(
         Judgement(name, gains.get(m), places.get(m), known_costs[m]) for m, name in enumerate(bank.names)
