@@ -137,7 +137,7 @@ def test_classes_that_a_teacher_does_not_know_say_nothing():
 
 
 def test_a_teacher_with_whom_the_student_disagrees_is_sharpened():
-    # p = sigmoid(z / tau) of two classes, q = sigmoid(s): the slope of KL(p || q) in z / tau is p (1 - p) (z / tau - s),
+    # p = sigmoid(z / tau) of two classes, q = sigmoid(s): the slope of KL(p, q) in z / tau is p (1 - p) (z / tau - s),
     # none where the student agrees; falling in tau for the opposed teacher, whose z and z / tau - s are negative.
     tau = 1 + 20 / (1 + math.exp(-1))
     z = torch.tensor([[0.0, 6.0]])
