@@ -86,6 +86,12 @@ def words_for(choice: str, folder: Path, table_run: list[str]) -> list[str]:
         "augmentation/mixup": [*trained, *on_table, "augmentation=mixup"],
         "augmentation/crop": [*trained, "data=proteins", proteins, "augmentation=crop"],
         "data/digits": on_digits,
+        "features/hints": [*on_digits, "features=hints", "features.layers={nets:{2:1}}"],
+        "prior/heads": [*table_run, "prior=heads", "student=heads", "student.heads=2"],
+        "student/heads": [*table_run, "student=heads", "student.heads=2"],
+        "experiment/hydra_heads": [
+            *("experiment=hydra_heads", *SMALL["digits_trio"], *ENGINE, cache, "student.hidden=[4]"),
+        ],
         "data/breast_cancer": [
             "data=breast_cancer",
             "teachers=table_trio",

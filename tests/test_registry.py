@@ -9,7 +9,7 @@ from mtbkd import registry
 from mtbkd.errors import InputError
 
 FUNCTIONS = {"data": "load", "teacher": "build", "prior": "build", "student": "build", "inference": "sample"}
-FUNCTIONS["report"] = "write_report"
+FUNCTIONS |= {"features": "build", "report": "write_report"}
 METHODS = [(group, name) for group in registry.PACKAGES for name in registry.names(group)]
 
 
@@ -18,7 +18,8 @@ def test_what_there_is():
     assert {"ensemble", "hmc", "laplace", "map", "nuts", "pyro_svi", "sghmc", "sgld", "svi"} <= set(
         registry.names("inference")
     )
-    assert {"cnn", "mlp", "module"} <= set(registry.names("student"))
+    assert {"cnn", "heads", "mlp", "module"} <= set(registry.names("student"))
+    assert registry.names("features") == ["hints", "none"]
     assert {"entropy", "uniform"} <= set(registry.names("weighting"))
     assert {"digits", "images", "proteins", "table"} <= set(registry.names("data"))
 

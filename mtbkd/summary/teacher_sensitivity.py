@@ -29,7 +29,7 @@ def teacher_sensitivity(problem: Problem, student: Posterior, x: Tensor) -> dict
     """How the probability of the most probable class at held-out inputs `x` changes with each teacher's precision.
 
     None where there are no draws to reweight: for points and ensembles of them, for fewer than `MIN_WEIGHTS` draws,
-    and where the teachers have strength 0. approximate: the draws are not of the posterior itself but near it (SVI,
+    where the teachers have strength 0, and where they speak of a layer, which predictions do not tell. approximate: the draws are not of the posterior itself but near it (SVI,
     Laplace, stochastic gradients), and so is what they say of it.
     """
     kind = kind_of(student)
@@ -37,6 +37,8 @@ def teacher_sensitivity(problem: Problem, student: Posterior, x: Tensor) -> dict
     thinned = student.thin(most)
     count = thinned.num_chains * thinned.num_draws
     if kind in ("point", "ensemble") or count < MIN_WEIGHTS or problem.strength == 0:
+        return None
+    if problem.prior.layer is not None:
         return None
     influence = problem.strength * influence_of(problem.prior, thinned, problem.data.pool.x)
     said = thinned.predict(x)
