@@ -173,13 +173,13 @@ class Density:
         """Unconstrained values by site of one flat vector `[D]`, as Pyro's MCMC takes its start."""
         return {s.name: theta[s.start : s.start + s.size].view(s.unconstrained) for s in self.sites}
 
-    def terms(self, theta: Tensor) -> dict[str, Tensor]:
-        """The log joint's parts by site, each `[C]`, over all rows (`theta [C, D]`); they sum to `log_prob` less the
-        Jacobian of constrained sites."""
+    def terms(self, theta: Tensor, batch: Batch | None = None) -> dict[str, Tensor]:
+        """The log joint's parts by site, each `[C]`, over all rows or a batch (`theta [C, D]`); they sum to `log_prob`
+        less the Jacobian of constrained sites."""
         columns: dict[str, list[Tensor]] = {}
         with torch.no_grad():
             for one in theta:
-                trace = self.run_model(self.unflatten(one), self.full)
+                trace = self.run_model(self.unflatten(one), self.full if batch is None else batch)
                 trace.compute_log_prob()
                 for name, node in trace.nodes.items():
                     if node["type"] == "sample" and not poutine.util.site_is_subsample(node):

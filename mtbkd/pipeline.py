@@ -28,6 +28,7 @@ from mtbkd.run_log import RunLog
 from mtbkd.students.student import Student
 from mtbkd.summary.files import save_inference_data, save_predictions
 from mtbkd.summary.findings import Models, find
+from mtbkd.summary.log_joint import log_joint
 from mtbkd.summary.metrics import metrics_of
 from mtbkd.summary.page_content import page_content
 
@@ -142,6 +143,7 @@ def tell(
     save_predictions(directory.path / "predictions.npz", problem, findings)
     save_inference_data(directory.path / "inference_data.nc", problem, models, findings)
     metrics = metrics_of(problem, models, findings, timing)
+    metrics["log_joint"] = log_joint(config, problem, models.student)
     metrics["timing"]["evaluation_s"] = time.perf_counter() - began
     log.info("evaluation: %.1f s", metrics["timing"]["evaluation_s"])
     write_json(directory.path / "metrics.json", metrics)

@@ -162,11 +162,13 @@ class Posterior:
         probs: Tensor | None = None
         with torch.no_grad():
             for rows in torch.arange(len(x)).split(self.rows_a_chunk(x, memory)):
-                for chosen in torch.arange(count).split(self.draws_a_chunk(x, len(rows), memory)):
-                    part = self.forward({name: v[chosen] for name, v in draws.items()}, x[rows])
+                chunk, at = self.draws_a_chunk(x, len(rows), memory), slice(int(rows[0]), int(rows[-1]) + 1)
+                for first in range(0, count, chunk):
+                    some = slice(first, first + chunk)
+                    part = self.forward({name: v[some] for name, v in draws.items()}, x[at])
                     if probs is None:
                         probs = torch.empty(count, len(x), part.shape[-1], dtype=dtype)
-                    probs[chosen[0] : chosen[-1] + 1, rows[0] : rows[-1] + 1] = part
+                    probs[some, at] = part
         assert probs is not None
         return Prediction(probs, self.num_chains)
 
@@ -182,15 +184,18 @@ class Posterior:
 
         def one(drawn: dict[str, Tensor]) -> Tensor:
             if centre is None:
-                return torch.softmax(logits(drawn), -1)
+                return logits(drawn)
             step = {name: v - centre[name] for name, v in drawn.items()}
             at_centre, change = pushforward(logits, centre, step)
-            return torch.softmax(at_centre + change, -1)
+            return at_centre + change
 
         if skeleton.loops:
             count = len(next(iter(weights.values())))
-            return torch.stack([one({name: v[i] for name, v in weights.items()}) for i in range(count)])
-        return vmap(one)(weights)
+            said = torch.stack([one({name: v[i] for name, v in weights.items()}) for i in range(count)])
+        else:
+            said = vmap(one)(weights)
+        # Classes are few: a softmax over the last dimension does not vectorise, and took two thirds of all the time.
+        return torch.softmax(said.transpose(1, 2).contiguous(), 1).transpose(1, 2)
 
     def widest(self, x: Tensor) -> int:
         """Bytes of the widest activation of one draw at one input, an upper bound by the largest layer; twice where

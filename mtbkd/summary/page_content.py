@@ -24,6 +24,7 @@ from mtbkd.report.content import (
 from mtbkd.report.tables import student_called
 from mtbkd.summary.diagnosis import successive_energies
 from mtbkd.summary.findings import Findings, Models
+from mtbkd.summary.log_joint import log_joint_tables
 from mtbkd.summary.metrics import Metrics
 from mtbkd.summary.teaching import teaching_tables
 
@@ -56,7 +57,7 @@ def page_content(
         test=on_test(problem, findings),
         ood=on_ood(problem, findings, metrics),
         voices=TeacherVoices(prior.names, prior.weights.numpy(), responsibilities(problem, student)),
-        teacher_tables=teaching_tables(metrics["teaching"]),
+        teacher_tables=(*teaching_tables(metrics["teaching"]), *log_joint_tables(metrics.get("log_joint"))),
         diagnostics=findings.diagnostics,
         traces=traces(problem, student, findings),
         losses=None if losses is None else losses.numpy(),
