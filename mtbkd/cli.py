@@ -125,7 +125,7 @@ def work(
 
 
 def show(folder: Path) -> None:
-    """A finished run's table of models and the path of its report, to stdout."""
+    """A finished run's table of models and the path of its report, or of its figures where it has none, to stdout."""
     from rich.console import Console
     from rich.measure import Measurement
 
@@ -137,7 +137,8 @@ def show(folder: Path) -> None:
     wide = Measurement.get(console, console.options.update(max_width=1000), table).maximum
     console.width = max(console.width, wide)
     console.print(table)
-    print(f"report: {folder / 'report.html'}")
+    report = folder / "report.html"
+    print(f"report: {report}" if report.exists() else f"no report; figures: {folder / 'metrics.json'}")
 
 
 def documents_of(config: "DictConfig", hydra: Any) -> dict[str, str]:
