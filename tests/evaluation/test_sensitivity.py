@@ -232,3 +232,66 @@ def test_power_scaling_is_arviz_own():
     assert expected[0] > 3 * expected[1:].max()
     with pytest.raises(InputError, match=r"log_factor has shape \[4, 90\]"):
         power_scaling(t[:, :90], g)
+
+
+# ---- a student on real rows, fitted again by HMC -------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_the_order_of_teachers_is_that_of_new_fits_of_a_real_student():
+    """Iris, a linear student, three teachers: told from one fit, and by fits with a fifth more and less of each.
+
+    A fifth, because 1 % drowns in the Monte Carlo error of two fits, and both ways, because it is no longer linear.
+    """
+    from sklearn.datasets import load_iris
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import scale
+
+    from mtbkd import Student, fit
+    from mtbkd.inference import HMCConfig
+    from mtbkd.priors.dirichlet_mixture import log_normalizer
+
+    x, y = load_iris(return_X_y=True)
+    x = scale(x)[:, 1:3]
+    pool, held_out = np.arange(150) % 3 == 0, np.arange(150) % 3 == 1
+    both = LogisticRegression().fit(x[pool], y[pool]).predict_proba(x[pool])
+    sepal = LogisticRegression().fit(x[pool][:, :1], y[pool]).predict_proba(x[pool][:, :1])
+    bank = TeacherBank.from_probs({"both": both, "sepal": sepal, "flat": np.full_like(both, 1 / 3)})
+    weights = torch.tensor([0.4, 0.3, 0.3]).expand(50, 3)
+    data = (torch.from_numpy(x[pool]).float(), torch.from_numpy(np.where(np.arange(50) % 5, -1, y[pool])))
+    asked = torch.from_numpy(x[held_out]).float()
+
+    def prior_with(factors: list[float]) -> DirichletMixture:
+        """The mixture of teachers whose precisions are multiplied."""
+        prior = DirichletMixture(bank, weights, 2.0)
+        counts = prior.tensors["counts"].double() * torch.tensor(factors).double()[:, None]
+        offset = weights.double().log() + log_normalizer(counts, "density")
+        offset = offset - offset.max(-1, keepdim=True).values
+        prior.tensors = {"offset": offset.float(), "counts": counts.float()}
+        return prior
+
+    def fitted(factors: list[float]):
+        student = Student(torch.nn.Linear(2, 3), prior_with(factors))
+        config = HMCConfig(num_chains=16, warmup=150, draws=400, warm_start=100, trajectory=1.5)
+        return fit(student, data, config, compiled="never", progress=False)
+
+    def top_of(posterior) -> torch.Tensor:
+        return posterior.predict(asked).by_chain[:, :, torch.arange(50), top]
+
+    posterior = fitted([1.0, 1.0, 1.0])
+    top = posterior.predict(asked).labels
+    log_q = posterior.predict(data[0]).probs.log()
+    influence = prior_with([1.0, 1.0, 1.0]).influence(log_q, torch.arange(50)).double().sum(1)
+    found = sensitivity(influence.unflatten(0, (16, -1)).numpy(), top_of(posterior).numpy())
+
+    moved = []
+    for j in range(3):
+        ends = [fitted([factor if m == j else 1.0 for m in range(3)]) for factor in (1.2, 0.8)]
+        up, down = (top_of(end).mean((0, 1)).numpy() for end in ends)
+        moved.append((up - down) / 0.4)
+    exact = np.stack(moved)
+    order = np.abs(exact).mean(1).argsort().tolist()
+    assert order == np.abs(found.change).mean(1).argsort().tolist() == found.psens.mean(1).argsort().tolist()
+    # Both are known to some 3 %; what is not linear within a fifth is about as much.
+    np.testing.assert_allclose(np.abs(found.change).mean(1), np.abs(exact).mean(1), rtol=0.15)
+    assert np.corrcoef(found.change.ravel(), exact.ravel())[0, 1] > 0.98
