@@ -33,7 +33,7 @@ from mtbkd.students.student import Student, check_width
 from mtbkd.students.weight_prior import NormalWeights, WeightPrior
 from mtbkd.teachers import BankCache, Teacher, TeacherBank, ask_all, build_teachers
 from mtbkd.teachers.features import ask_features, check_askable
-from mtbkd.teachers.fingerprint import file_hash, fingerprint
+from mtbkd.teachers.fingerprint import file_hash, fingerprint, parts_of
 from mtbkd.teachers.selection import Selection, needs_labels, select_teachers
 from mtbkd.temperature import temper
 from mtbkd.weighting import Weights, weigh
@@ -58,7 +58,7 @@ class Ingredients:
         """Hashes of what a run is made from, by what it is: a run goes on only from the same."""
         data = self.data
         splits = {
-            f"data, {name}": fingerprint(x=rows.hash, y=rows.y, ids=rows.ids)
+            f"data, {name}": fingerprint(x=rows.hash, y=rows.y, ids=rows.ids, **parts_of(rows.views))
             for name, rows in data.splits.items()
         }
         earlier = {
@@ -118,11 +118,11 @@ def ask(config: RunConfig, ingredients: Ingredients, progress: Progress) -> Prob
     banks = temper(config.temperature, banks, data.pool.y, offer)
     banks, selection = choose_teachers(config, data, banks, missing)
     offer = offer_of(config, data, banks, progress)
-    weights = weigh(config.weighting, banks["pool"], data.pool.y, offer)
-    prior = registry.find("prior", config.methods["prior"]).build(config.prior, banks["pool"], weights)
     said = ask_features(ingredients.teachers, config.features.pairs, data.pool, ingredients.cache, progress)
-    method = registry.find("features", config.methods["features"])
-    hints = method.build(config.features, banks["pool"].with_features(said))
+    pool = banks["pool"].with_features(said)
+    weights = weigh(config.weighting, pool, data.pool.y, offer)
+    prior = registry.find("prior", config.methods["prior"]).build(config.prior, pool, weights)
+    hints = registry.find("features", config.methods["features"]).build(config.features, pool)
     return Problem(data, banks, missing, weights, prior, hints, selection, config.prior.strength)
 
 

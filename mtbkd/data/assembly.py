@@ -93,4 +93,4 @@ def labelled_only(data: DistillationData) -> DistillationData:
 
 
 def _unlabelled(rows: Rows) -> Rows:
-    return Rows(rows.x, torch.full_like(rows.y, -1), rows.ids, rows.index, rows.raw)
+    return replace(rows, y=torch.full_like(rows.y, -1))

@@ -45,7 +45,8 @@ def load(config: DigitsConfig, seed: int) -> DistillationData:
 
     Out of distribution are the test digits with all 64 pixels in another, fixed order (`permuted`: the same
     grey levels, no strokes) or turned by 90 degrees (`rotated`: nearer, a turned 0 is still a 0). They
-    continue the row numbers: 1797 + the row of the digit they were made from.
+    continue the row numbers: 1797 + the row of the digit they were made from. A view `image` `[1, 8, 8]` is there in
+    any case, so that convolutional teachers can teach a student of vectors.
     """
     from sklearn.datasets import load_digits
 
@@ -64,6 +65,7 @@ def load(config: DigitsConfig, seed: int) -> DistillationData:
         ids=index.astype(str),
         index=torch.from_numpy(index),
         raw=images,
+        views={"image": x},
     )
     names = tuple(str(k) for k in range(10))
     data = assemble("digits", rows, split, names, config.labelled_fraction, seed)

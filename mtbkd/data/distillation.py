@@ -24,6 +24,7 @@ class Rows:
     index: `[n]` int64, the row number in the source, by which predictions on disk without ids are matched; -1 for a row
         that augmentation made, which is in no source
     raw: `[n, ...]` or None, the inputs before any transformation, for people to look at
+    views: other inputs of the same rows that teachers may be shown in place of x, by name, each `[n, ...]` float32
     """
 
     x: Tensor
@@ -31,6 +32,7 @@ class Rows:
     ids: np.ndarray
     index: Tensor
     raw: np.ndarray | None = None
+    views: dict[str, Tensor] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.x)
@@ -39,7 +41,8 @@ class Rows:
         """The given rows (`[k]` int64), in that order."""
         position = rows.numpy()
         raw = None if self.raw is None else self.raw[position]
-        return Rows(self.x[rows], self.y[rows], self.ids[position], self.index[rows], raw)
+        views = {name: view[rows] for name, view in self.views.items()}
+        return Rows(self.x[rows], self.y[rows], self.ids[position], self.index[rows], raw, views)
 
     @property
     def made(self) -> Tensor:
@@ -108,6 +111,8 @@ class DistillationData:
             )
         for split, rows in self.splits.items():
             check_finite(f"data '{self.name}', {split}", rows.x)
+            for view, values in rows.views.items():
+                check_finite(f"data '{self.name}', {split}, view '{view}'", values)
             if split != "ood":
                 check_labels(f"data '{self.name}', {split}", rows.y, k)
         check_labels(f"data '{self.name}', teacher labels", self.teacher_y, k)

@@ -28,12 +28,14 @@ from mtbkd.data.sequence_features import classical_features, root_fractions
 from mtbkd.data.splits import Split, named_split, stratified_split
 from mtbkd.errors import InputError, require_at_least, require_choice, require_fraction
 
+FEATURES = ("classical", "localisation", "esm2")
 _PARTS = ("train", "test", "ood")
 
 
 @dataclass(frozen=True)
 class ProteinsConfig:
-    """path: `.csv` or `.npz`; features: `classical` (461 columns), `localisation` (911) or `esm2`; treatment:
+    """path: `.csv` or `.npz`; features: `classical` (461 columns), `localisation` (911) or `esm2`; views: those that
+    teachers may be shown instead; treatment:
     `standard` (every column standardised) or `balanced` (roots of fractions, outliers cut, kinds of columns weighted);
     rotate: onto the pool's principal axes; fit_on: `all` adds the validation rows to the pool; *_fraction: shares
     where the file names no split; esm_*: the language model.
@@ -41,6 +43,7 @@ class ProteinsConfig:
 
     path: str | None = None
     features: str = "classical"
+    views: list[str] = field(default_factory=list)
     treatment: str = "standard"
     rotate: bool = False
     fit_on: str = "fit"
@@ -54,7 +57,8 @@ class ProteinsConfig:
     esm_device: str = "cpu"
 
     def __post_init__(self) -> None:
-        require_choice("data.features", self.features, ("classical", "localisation", "esm2"))
+        for kind in (self.features, *self.views):
+            require_choice("data.features" if kind == self.features else "data.views", kind, FEATURES)
         require_choice("data.treatment", self.treatment, ("standard", "balanced"))
         if self.treatment == "balanced" and self.features == "esm2":
             raise InputError(
@@ -105,7 +109,12 @@ def load(config: ProteinsConfig, seed: int) -> DistillationData:
         return torch.from_numpy(_treated(both, split.pool, config)[len(features) :])
 
     rows = Rows(
-        torch.from_numpy(x), torch.from_numpy(source.y), source.ids, torch.arange(len(x)), raw=sequences
+        torch.from_numpy(x),
+        torch.from_numpy(source.y),
+        source.ids,
+        torch.arange(len(x)),
+        raw=sequences,
+        views={kind: _view(sequences, split.pool, config, kind) for kind in config.views},
     )
     data = assemble(
         path.stem,
@@ -216,6 +225,13 @@ def _treated(features: np.ndarray, pool: np.ndarray, config: ProteinsConfig) -> 
     else:
         x = balance(features, pool, localisation.BLOCKS, localisation.LIMIT)
     return rotate(x, pool) if config.rotate else x
+
+
+def _view(sequences: np.ndarray, pool: np.ndarray, config: ProteinsConfig, kind: str) -> Tensor:
+    """Features of another kind, treated alike; a language model's are standardised in any case."""
+    treatment = "standard" if kind == "esm2" else config.treatment
+    other = replace(config, features=kind, views=[], treatment=treatment)
+    return torch.from_numpy(_treated(_features(sequences, other), pool, other))
 
 
 def _features(sequences: np.ndarray, config: ProteinsConfig) -> np.ndarray:

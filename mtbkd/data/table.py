@@ -5,12 +5,13 @@ goes to the pool. In an npz the label -1 is missing too. Row numbers count the r
 below the header), then those of `ood_path`.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from mtbkd.data.assembly import assemble
 from mtbkd.data.distillation import DistillationData, Rows
@@ -28,12 +29,14 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class TableConfig:
     """path: `.csv`, `.parquet` or `.npz`; target, id_column, split_column, text_column: columns (arrays of an
-    npz); columns: features, null for all others; inputs: an npz's array of features; see conf/data/table.yaml."""
+    npz); columns: features, null for all others; views: columns by name that teachers may be shown instead; inputs: an
+    npz's array of features; see conf/data/table.yaml."""
 
     path: str | None = None
     target: str | None = None
     class_names: list[str] | None = None
     columns: list[str] | None = None
+    views: dict[str, list[str]] = field(default_factory=dict)
     text_column: str | None = None
     id_column: str | None = None
     split_column: str | None = None
@@ -57,7 +60,8 @@ class TableConfig:
 
 
 def load(config: TableConfig, seed: int) -> DistillationData:
-    """Numbers standardised on the pool, categories one-hot, text as TF-IDF; `raw` are the values as read.
+    """Numbers standardised on the pool, categories one-hot, text as TF-IDF, of the features and of each view alike;
+    `raw` are the features' values as read.
 
     Raises `InputError` for a missing or damaged file, a column that is not there, values that are missing or
     infinite, and labels that are no classes.
@@ -75,23 +79,35 @@ def load(config: TableConfig, seed: int) -> DistillationData:
     if config.split_column is not None:
         named = named_split(frame[config.split_column].tolist(), f"{path}: column '{config.split_column}'")
     y, class_names = _labels(frame, target, path, config, named)
-    columns = sort_columns(frame, _features(frame, path, config, special), config.text_column)
-    check_values(frame, columns, config.missing, str(path))
+    columns = sort_columns(frame, _features(frame, path, config, special), _text_of_student(config))
+    views = _views(frame, path, config, special)
+    shown = [columns, *views.values()]
+    for part in shown:
+        check_values(frame, part, config.missing, str(path))
     split = named or stratified_split(y, config.validation_fraction, config.test_fraction, seed)
     ids = np.arange(len(y)).astype(str) if config.id_column is None else _as_text(frame[config.id_column])
-    frame = frame[columns.all]
+    frame = frame[_all_of(shown)]
     if config.ood_path is not None:
-        ood = _read_ood(config, columns)
+        ood = _read_ood(config, shown)
         split = replace(split, ood=np.concatenate([split.ood, len(y) + np.arange(len(ood))]))
         frame = pandas.concat([frame, ood], ignore_index=True)
         y = np.concatenate([y, np.full(len(ood), -1)])
         ids = np.concatenate([ids, np.char.add("ood/", np.arange(len(ood)).astype(str))])
+
+    def encoded(part: Columns) -> Tensor:
+        return torch.from_numpy(
+            transform(frame, part, split.pool, config.max_features, config.max_categories)
+        )
+
     rows = Rows(
-        x=torch.from_numpy(transform(frame, columns, split.pool, config.max_features, config.max_categories)),
+        x=encoded(columns),
         y=torch.from_numpy(y),
         ids=ids,
         index=torch.arange(len(y)),
-        raw=frame.to_numpy(np.float64) if columns.all == columns.numeric else _as_text(frame),
+        raw=frame[columns.all].to_numpy(np.float64)
+        if columns.all == columns.numeric
+        else _as_text(frame[columns.all]),
+        views={name: encoded(part) for name, part in views.items()},
     )
     data = assemble(path.stem, rows, split, class_names, config.labelled_fraction, seed)
     return replace(data, ood_name=f"rows of {Path(config.ood_path).stem}") if config.ood_path else data
@@ -109,13 +125,19 @@ def _read(path: Path, config: TableConfig, named: list[str]) -> "pandas.DataFram
     raise InputError(f"'{path.name}' is neither .csv, .parquet nor .npz; convert it to one of them")
 
 
-def _read_ood(config: TableConfig, columns: Columns) -> "pandas.DataFrame":
+def _read_ood(config: TableConfig, shown: list[Columns]) -> "pandas.DataFrame":
     path = existing(config.ood_path, "data.ood_path")
     frame = _read(path, config, [])
-    for name in columns.all:
+    for name in _all_of(shown):
         require_column(frame, name, path, "data.ood_path")
-    check_values(frame, columns, config.missing, str(path))
-    return frame[columns.all]
+    for part in shown:
+        check_values(frame, part, config.missing, str(path))
+    return frame[_all_of(shown)]
+
+
+def _all_of(shown: list[Columns]) -> list[str]:
+    """Every column that is shown to somebody, once."""
+    return list(dict.fromkeys(name for part in shown for name in part.all))
 
 
 def _labels(
@@ -142,10 +164,34 @@ def _labels(
 def _features(frame: "pandas.DataFrame", path: Path, config: TableConfig, special: list[str]) -> list[str]:
     if config.columns is None:
         return [name for name in frame.columns if name not in special]
-    for name in config.columns:
-        require_column(frame, name, path, "data.columns")
+    return _chosen(frame, path, "data.columns", config.columns, special)
+
+
+def _views(
+    frame: "pandas.DataFrame", path: Path, config: TableConfig, special: list[str]
+) -> dict[str, Columns]:
+    chosen = {
+        view: _chosen(frame, path, f"data.views.{view}", listed, special)
+        for view, listed in config.views.items()
+    }
+    text = config.text_column
+    return {
+        view: sort_columns(frame, names, text if text in names else None) for view, names in chosen.items()
+    }
+
+
+def _chosen(
+    frame: "pandas.DataFrame", path: Path, what: str, listed: list[str], special: list[str]
+) -> list[str]:
+    for name in listed:
+        require_column(frame, name, path, what)
         if name in special:
-            raise InputError(
-                f"data.columns: '{name}' is the target, id or split column; it cannot be a feature"
-            )
-    return list(config.columns)
+            raise InputError(f"{what}: '{name}' is the target, id or split column; it cannot be a feature")
+    return list(listed)
+
+
+def _text_of_student(config: TableConfig) -> str | None:
+    """The text column, unless it belongs to views alone: listed in one, and not in `columns`."""
+    in_view = any(config.text_column in listed for listed in config.views.values())
+    elsewhere = in_view and config.columns is not None and config.text_column not in config.columns
+    return None if elsewhere else config.text_column

@@ -23,7 +23,7 @@ from mtbkd.progress import Progress
 from mtbkd.teachers.bank import TeacherBank, TeacherCost
 from mtbkd.teachers.cache_entry import FORMAT, read_entry, write_entry
 from mtbkd.teachers.coverage import coverage_of
-from mtbkd.teachers.fingerprint import fingerprint
+from mtbkd.teachers.fingerprint import fingerprint, parts_of
 from mtbkd.teachers.teacher import HasLayers, NotCovered, Recipe, Teacher, known_by
 from mtbkd.teachers.values import check_features, check_logits
 
@@ -172,9 +172,15 @@ def ask_all(
 
 
 def _key(identity: str, rows: Rows) -> str:
-    # Ids, numbers and raw inputs count too: some teachers look rows up by them.
+    # Ids, numbers, raw inputs and views count too: some teachers look rows up by them, or are shown them.
     return fingerprint(
-        format=FORMAT, teacher=identity, x=rows.hash, ids=rows.ids, index=rows.index, raw=rows.raw
+        format=FORMAT,
+        teacher=identity,
+        x=rows.hash,
+        ids=rows.ids,
+        index=rows.index,
+        raw=rows.raw,
+        **parts_of(rows.views),
     )
 
 

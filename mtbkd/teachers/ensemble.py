@@ -12,6 +12,7 @@ from mtbkd.layer_outputs import features_of, layer_paths
 from mtbkd.progress import Progress
 from mtbkd.teachers.coverage import known_of
 from mtbkd.teachers.fingerprint import fingerprint, library, seed_of
+from mtbkd.teachers.inputs import viewed
 from mtbkd.teachers.networks import CNNs, StackedMLP
 from mtbkd.teachers.shares import check_share, training_rows
 from mtbkd.teachers.teacher import Recipe, Teacher
@@ -24,7 +25,7 @@ _PREDICT_ROWS = 1024
 class EnsembleConfig:
     """members: number of networks, 1 is a point teacher; network: `mlp` or `cnn`; hidden, channels: widths;
     epochs, batch_size, learning_rate, weight_decay: of AdamW with a cosine schedule; share: of the pool; classes: names
-    of those that it is trained on, empty for all."""
+    of those that it is trained on, empty for all; view: of the data that it is shown, null for the student's inputs."""
 
     members: int = 5
     network: str = "mlp"
@@ -36,6 +37,7 @@ class EnsembleConfig:
     weight_decay: float = 1e-2
     share: list[float] = field(default_factory=lambda: [0.0, 1.0])
     classes: list[str] = field(default_factory=list)
+    view: str | None = None
 
     def __post_init__(self) -> None:
         require_choice("network", self.network, ("mlp", "cnn"))
@@ -51,9 +53,9 @@ class EnsembleConfig:
 
 def build(name: str, config: EnsembleConfig, data: DistillationData, seed: int) -> Teacher:
     """The recipe of an ensemble trained on its share of the pool; all members see the same rows."""
-    x, y = training_rows(name, data, config.share, seed, config.classes)
+    x, y = training_rows(name, data, config.share, seed, config.classes, config.view)
     own_seed = seed_of(seed, name)
-    network = _network(config, data, own_seed)
+    network = _network(config, x.shape[1:], data.num_classes, own_seed)
     identity = fingerprint(
         kind="ensemble",
         version=VERSION,
@@ -66,7 +68,8 @@ def build(name: str, config: EnsembleConfig, data: DistillationData, seed: int) 
     )
 
     def train(progress: Progress) -> Teacher:
-        return EnsembleTeacher(name, identity, _trained(name, network, x, y, config, own_seed, progress))
+        trained = _trained(name, network, x, y, config, own_seed, progress)
+        return EnsembleTeacher(name, identity, trained, config.view)
 
     known = known_of(y.tolist(), data.num_classes)
     return Recipe(name, identity, train, layers=layer_paths(network.member(0)), known=known)
@@ -74,17 +77,18 @@ def build(name: str, config: EnsembleConfig, data: DistillationData, seed: int) 
 
 @dataclass(frozen=True)
 class EnsembleTeacher:
-    """Trained networks that map inputs `[M, n, ...]` to logits `[M, n, K]`."""
+    """Trained networks that map inputs `[M, n, ...]` to logits `[M, n, K]`; view: that they are shown, None: x."""
 
     name: str
     fingerprint: str
     network: StackedMLP | CNNs
+    view: str | None = None
 
     def predict(self, rows: Rows) -> Tensor:
         """Logits `[M, n, K]`, a draw a network; `[n, K]` for one network."""
         members = self.network.num_members
         with torch.no_grad():
-            parts = [self.network(x.expand(members, *x.shape)) for x in rows.x.split(_PREDICT_ROWS)]
+            parts = [self.network(x.expand(members, *x.shape)) for x in self._batches(rows)]
         z = torch.cat(parts, 1)
         return z[0] if members == 1 else z
 
@@ -95,19 +99,24 @@ class EnsembleTeacher:
 
     def features(self, rows: Rows, layers: Sequence[str]) -> dict[str, Tensor]:
         """What the first network's layers give, `[n, F]` each."""
-        return features_of(self.network.member(0), rows.x.split(_PREDICT_ROWS), layers)
+        return features_of(self.network.member(0), self._batches(rows), layers)
 
     def size(self) -> tuple[int | None, int | None]:
         stored = sum(p.numel() for p in self.network.parameters())
         return stored // self.network.num_members, 4 * stored
 
+    def _batches(self, rows: Rows) -> tuple[Tensor, ...]:
+        return viewed(self.name, rows, self.view).split(_PREDICT_ROWS)
 
-def _network(config: EnsembleConfig, data: DistillationData, seed: int) -> StackedMLP | CNNs:
+
+def _network(
+    config: EnsembleConfig, input_shape: Sequence[int], num_classes: int, seed: int
+) -> StackedMLP | CNNs:
     with torch.random.fork_rng(devices=[]):  # torch's layers draw their start from the global generator
         torch.manual_seed(seed)
         if config.network == "mlp":
-            return StackedMLP(config.members, data.input_shape, config.hidden, data.num_classes)
-        return CNNs(config.members, data.input_shape, config.channels, config.hidden, data.num_classes)
+            return StackedMLP(config.members, input_shape, config.hidden, num_classes)
+        return CNNs(config.members, input_shape, config.channels, config.hidden, num_classes)
 
 
 def _trained(

@@ -1,7 +1,7 @@
 """scikit-learn classifiers as teachers: trained by the run, or brought by the user."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -34,12 +34,13 @@ ESTIMATORS = {
 @dataclass(frozen=True)
 class EstimatorConfig:
     """estimator: one of `ESTIMATORS`; params: its scikit-learn parameters; share: interval of the pool; classes: names
-    of those that it is trained on, empty for all."""
+    of those that it is trained on, empty for all; view: of the data that it is shown, null for the student's inputs."""
 
     estimator: str = "random_forest"
     params: dict[str, Any] = field(default_factory=dict)
     share: list[float] = field(default_factory=lambda: [0.0, 1.0])
     classes: list[str] = field(default_factory=list)
+    view: str | None = None
 
     def __post_init__(self) -> None:
         require_choice("estimator", self.estimator, ESTIMATORS)
@@ -53,7 +54,7 @@ def build(name: str, config: EstimatorConfig, data: DistillationData, seed: int)
     Raises `InputError` for parameters that the classifier does not have or does not take.
     """
     estimator = _unfitted(name, config, seed)
-    x, y = training_rows(name, data, config.share, seed, config.classes)
+    x, y = training_rows(name, data, config.share, seed, config.classes, config.view)
     if config.estimator == "svc":
         estimator = _calibrated_svc(name, estimator, y, data.class_names)
     identity = fingerprint(
@@ -66,11 +67,13 @@ def build(name: str, config: EstimatorConfig, data: DistillationData, seed: int)
         x=x,
         y=y,
         classes=data.num_classes,
+        view=config.view,
     )
+    untrained = EstimatorTeacher(name, estimator, data.num_classes, view=config.view)
     return Recipe(
         name,
         identity,
-        lambda progress: EstimatorTeacher(name, estimator, data.num_classes).fit(x, y),
+        lambda progress: untrained.fit(x, y),
         known=known_of(y.tolist(), data.num_classes),
     )
 
@@ -116,6 +119,7 @@ class EstimatorTeacher:
     num_classes: K; of classes that the estimator never saw it says nothing (`known` are the others)
     class_names: K names, where the estimator's own classes are names; None where they are indices 0..K-1
     inputs: `transformed` (what networks see) or `raw` (as they were before any transformation)
+    view: other inputs of the same rows that it is shown, None: x
     """
 
     name: str
@@ -123,13 +127,14 @@ class EstimatorTeacher:
     num_classes: int
     class_names: tuple[str, ...] | None = None
     inputs: str = "transformed"
+    view: str | None = None
 
     def fit(self, x: Tensor | np.ndarray, y: Tensor | np.ndarray) -> "EstimatorTeacher":
         """This teacher with a copy of its estimator fitted to inputs `[n, ...]` and labels `[n]`."""
         from sklearn.base import clone
 
         fitted = clone(self.estimator).fit(np.asarray(x).reshape(len(x), -1), np.asarray(y))
-        return EstimatorTeacher(self.name, fitted, self.num_classes, self.class_names, self.inputs)
+        return replace(self, estimator=fitted)
 
     @property
     def fingerprint(self) -> str:
@@ -143,6 +148,7 @@ class EstimatorTeacher:
             state=joblib.hash(self.estimator),
             classes=self.class_names or self.num_classes,
             inputs=self.inputs,
+            view=self.view,
         )
 
     @property
@@ -152,7 +158,7 @@ class EstimatorTeacher:
 
     def predict(self, rows: Rows) -> Tensor:
         """Log-probabilities `[n, K]`, -inf for classes that it never saw; raises as `log_probs`."""
-        source = chosen_inputs(self.name, rows, self.inputs)
+        source = chosen_inputs(self.name, rows, self.inputs, self.view)
         return self.log_probs(source.reshape(len(source), -1) if source.ndim > 1 else source)
 
     def log_probs(self, x: Any) -> Tensor:

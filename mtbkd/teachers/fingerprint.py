@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 
@@ -15,6 +16,11 @@ from mtbkd.data.distillation import hash_inputs
 def fingerprint(**parts: object) -> str:
     """SHA-256 of named parts: plain values, lists, dicts; tensors and arrays by their content."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=_plain).encode()).hexdigest()
+
+
+def parts_of(views: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Views of rows as parts of a fingerprint; without a view there is none, and the fingerprint is as before."""
+    return {f"view {name}": view for name, view in views.items()}
 
 
 def file_hash(path: Path) -> str:

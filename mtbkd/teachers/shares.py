@@ -9,6 +9,7 @@ from torch import Tensor
 from mtbkd.data.distillation import DistillationData
 from mtbkd.errors import InputError
 from mtbkd.teachers.coverage import Columns
+from mtbkd.teachers.inputs import viewed
 
 
 def check_share(share: Sequence[float]) -> None:
@@ -18,14 +19,19 @@ def check_share(share: Sequence[float]) -> None:
 
 
 def training_rows(
-    name: str, data: DistillationData, share: Sequence[float], seed: int, classes: Sequence[str] = ()
+    name: str,
+    data: DistillationData,
+    share: Sequence[float],
+    seed: int,
+    classes: Sequence[str] = (),
+    view: str | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Inputs `[n, ...]` and labels `[n]` of the interval `share` of the rows with teacher labels: the pool's, or those
     that the data keep for teachers.
 
     The rows are permuted by `seed` first, the same permutation for every teacher of a run, so that shares
-    which overlap overlap exactly. classes: names of those whose rows alone it sees, none named: all.
-    Raises `InputError` for an unknown class, and where fewer than two are left.
+    which overlap overlap exactly. classes: names of those whose rows alone it sees, none named: all; view: of the
+    inputs, None: x. Raises `InputError` for an unknown class or view, and where fewer than two classes are left.
     """
     source = data.pool if data.teaching is None else data.teaching
     labels = data.teacher_y if data.teaching is None else data.teaching.y
@@ -43,4 +49,4 @@ def training_rows(
             f"teacher '{name}': share {list(share)} of the {len(known)} labelled rows holds {len(rows)} rows "
             f"of {len(y.unique())} classes; give it a wider share, or the data more teacher labels"
         )
-    return source.x[rows], y
+    return viewed(name, source, view)[rows], y

@@ -38,11 +38,13 @@ TRUSTED = (
 @dataclass(frozen=True)
 class SkopsFileConfig:
     """path: the `.skops` file; classes: whether its classes are `names` of the data's classes or `indices`;
-    inputs: `transformed` or `raw`; trusted: further types, by full name, that may be loaded."""
+    inputs: `transformed` or `raw`; view: of the data that it is shown, null for the student's inputs; trusted: further
+    types, by full name, that may be loaded."""
 
     path: str
     classes: str = "names"
     inputs: str = "transformed"
+    view: str | None = None
     trusted: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -58,7 +60,7 @@ def build(name: str, config: SkopsFileConfig, data: DistillationData, seed: int)
     """
     estimator = load_skops(existing(config.path, f"teacher '{name}': path"), config.trusted)
     class_names = data.class_names if config.classes == "names" else None
-    teacher = EstimatorTeacher(name, estimator, data.num_classes, class_names, config.inputs)
+    teacher = EstimatorTeacher(name, estimator, data.num_classes, class_names, config.inputs, config.view)
     teacher.predict(data.pool.take(data.pool.index.new_zeros(1)))
     return teacher
 

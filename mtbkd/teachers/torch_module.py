@@ -38,7 +38,7 @@ class TorchModuleConfig:
     dropout_draws: 0, or the number of draws with dropout left on; output: attribute of the result that holds the
     logits, null where it is the result; argument: keyword by which the module takes its inputs, null for the
     first position; inputs: `transformed` or `raw`; classes: names of its outputs' classes, null for one left out,
-    null for the data's, in order."""
+    null for the data's, in order; view: of the data that it is shown, null for the student's inputs."""
 
     factory: str
     kwargs: dict[str, Any] = field(default_factory=dict)
@@ -49,6 +49,7 @@ class TorchModuleConfig:
     argument: str | None = None
     inputs: str = "transformed"
     classes: list[Any] | None = None
+    view: str | None = None
 
     def __post_init__(self) -> None:
         require_at_least(1, batch_size=self.batch_size)
@@ -78,6 +79,7 @@ def build(name: str, config: TorchModuleConfig, data: DistillationData, seed: in
         inputs=config.inputs,
         seed=own_seed,
         columns=columns,
+        view=config.view,
     )
     found = teacher.predict(data.pool.take(data.pool.index.new_zeros(1))).shape[-1]
     if found != data.num_classes:
@@ -97,6 +99,7 @@ class TorchTeacher:
     output: attribute of the module's result that holds the logits; argument: keyword of its inputs
     inputs: `transformed` or `raw`; seed: of dropout
     columns: what its outputs are, where they are not the data's classes in order
+    view: other inputs of the same rows that it is shown, None: x
     """
 
     name: str
@@ -108,6 +111,7 @@ class TorchTeacher:
     inputs: str = "transformed"
     seed: int = 0
     columns: Columns | None = None
+    view: str | None = None
 
     @property
     def known(self) -> tuple[int, ...] | None:
@@ -125,6 +129,7 @@ class TorchTeacher:
             asked=[self.dropout_draws, self.output, self.argument, self.inputs],
             seed=self.seed if self.dropout_draws else None,
             columns=None if self.columns is None else self.columns.classes,
+            view=self.view,
         )
 
     def predict(self, rows: Rows) -> Tensor:
@@ -137,7 +142,7 @@ class TorchTeacher:
 
     def _answers(self, rows: Rows) -> Tensor:
         """What the module itself gives."""
-        x = self._tensor(chosen_inputs(self.name, rows, self.inputs))
+        x = self._tensor(chosen_inputs(self.name, rows, self.inputs, self.view))
         dropouts = [m for m in self.module.modules() if isinstance(m, _DROPOUT) and m.p > 0]
         if self.dropout_draws and not dropouts:
             raise InputError(
@@ -160,7 +165,7 @@ class TorchTeacher:
 
     def features(self, rows: Rows, layers: Sequence[str]) -> dict[str, Tensor]:
         """What the named layers give, `[n, F]` each, in evaluation mode (without dropout)."""
-        x = self._tensor(chosen_inputs(self.name, rows, self.inputs))
+        x = self._tensor(chosen_inputs(self.name, rows, self.inputs, self.view))
         with evaluation_mode(self.module):
             return features_of(self.module, x.split(self.batch_size), layers, self.argument)
 

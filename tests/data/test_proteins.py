@@ -251,3 +251,18 @@ def test_the_papers_file():
         assert both == pytest.approx(train, abs=1e-6)
     assert data.pool.x.mean(0).abs().max() < 1e-5
     np.testing.assert_allclose(data.pool.x.std(0, correction=0), 1, atol=1e-4)
+
+
+def test_teachers_may_be_shown_other_features(tmp_path):
+    path = tmp_path / "p.csv"
+    sequences = ["MKVLAA", "MSTTRR", "MAAAGG", "MDDEEK", "MLLLVV", "MKKRRH"] * 4
+    path.write_text(
+        "\n".join(["sequence,label", *(f"{s},{'ab'[i % 2]}" for i, s in enumerate(sequences))]) + "\n"
+    )
+    data = load(ProteinsConfig(path=str(path), views=["localisation"]), 0)
+    alone = load(ProteinsConfig(path=str(path), features="localisation"), 0)
+    assert data.input_shape == (461,)
+    assert torch.equal(data.pool.views["localisation"], alone.pool.x)
+    assert torch.equal(data.test.views["localisation"], alone.test.x)
+    with pytest.raises(InputError, match=r"data\.views: unknown value 'local'"):
+        ProteinsConfig(views=["local"])
