@@ -15,8 +15,7 @@ from experiments.listening import teacher_sets
 from experiments.listening.credible import MASSES, coverage
 from experiments.listening.paired_table import shown, t_interval
 from experiments.listening.problems import EAGER, EVERYWHERE
-from experiments.listening.study import Part, Settings, keep, runs_of, wanted
-from experiments.listening.study import told as told_by
+from experiments.listening.study import Part, Settings, command, runs_of
 from experiments.listening.sweeps import Run, Sweep
 from mtbkd.data.synthetic import true_probs
 
@@ -54,8 +53,9 @@ VOTES = ("teachers=supplied", "weighting=uniform", "prior.concentration=5")
 TRAINED = {"weighting": ("uniform", "entropy", "learned")}
 
 
-def parts(settings: Settings, sets: int) -> list[Part]:
+def parts(settings: Settings) -> list[Part]:
     """All sweeps of this part."""
+    sets = QUICK_SETS if settings.quick else SETS
     found = []
     for engine, (own, seconds) in (QUICK_ENGINES if settings.quick else ENGINES).items():
         words = ("data=synthetic", *STUDENT, *EVERYWHERE, f"inference={engine}", *own, settings.cache)
@@ -117,13 +117,5 @@ def markdown(found: pd.DataFrame) -> str:
     return "\n\n".join(texts)
 
 
-def main() -> None:
-    """Do what is left of this part, and tell it."""
-    settings = told_by(__doc__)
-    chosen = wanted(parts(settings, QUICK_SETS if settings.quick else SETS), settings)
-    found = rows(chosen, settings)
-    keep("coverage", chosen, found, markdown(found), settings)
-
-
 if __name__ == "__main__":
-    main()
+    command("coverage", __doc__, parts, rows, markdown)

@@ -14,7 +14,7 @@ from experiments.listening.line_figure import Line, panels
 from experiments.listening.paired_table import table
 from experiments.listening.problems import DIGITS
 from experiments.listening.scores import HEADINGS, scores_of
-from experiments.listening.study import Part, Settings, keep, runs_of, told, wanted
+from experiments.listening.study import Part, Settings, command, runs_of
 from experiments.listening.sweeps import Sweep
 
 if TYPE_CHECKING:
@@ -85,13 +85,5 @@ def figure(found: pd.DataFrame) -> "Figure":
     return panels(lines, "share of the labels", "NLL on test rows", log_x=True)
 
 
-def main() -> None:
-    """Do what is left of this part, and tell it."""
-    settings = told(__doc__)
-    chosen = wanted(parts(settings), settings)
-    found = rows(chosen, settings)
-    keep("labels", chosen, found, markdown(found), settings, figure(found))
-
-
 if __name__ == "__main__":
-    main()
+    command("labels", __doc__, parts, rows, markdown, figure)

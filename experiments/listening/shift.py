@@ -18,7 +18,7 @@ from experiments.listening.corruption import KINDS, SEVERITIES, corrupted
 from experiments.listening.line_figure import Line, panels
 from experiments.listening.paired_table import table
 from experiments.listening.problems import DIGITS
-from experiments.listening.study import Part, Settings, keep, runs_of, told, wanted, way_of
+from experiments.listening.study import Part, Settings, command, runs_of, way_of
 from experiments.listening.weightings import part
 from mtbkd.evaluation.calibration import ece, nll
 
@@ -94,13 +94,5 @@ def figure(found: pd.DataFrame) -> "Figure":
     return panels(lines, "severity", "NLL on test digits")
 
 
-def main() -> None:
-    """Do what is left of this part, and tell it."""
-    settings = told(__doc__)
-    chosen = wanted(parts(settings), settings)
-    found = rows(chosen, settings)
-    keep("shift", chosen, found, markdown(found), settings, figure(found))
-
-
 if __name__ == "__main__":
-    main()
+    command("shift", __doc__, parts, rows, markdown, figure)

@@ -2,8 +2,9 @@
 
 import argparse
 import os
+import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -153,30 +154,47 @@ def absent(parts: Sequence[Part], settings: Settings) -> list[str]:
     return found
 
 
-def keep(
+def command(
     name: str,
-    parts: Sequence[Part],
-    found: pd.DataFrame,
-    text: str,
-    settings: Settings,
-    figure: "Figure | None" = None,
+    description: str | None,
+    parts: Callable[[Settings], list[Part]],
+    rows: Callable[[list[Part], Settings], pd.DataFrame],
+    markdown: Callable[[pd.DataFrame], str],
+    figure: "Callable[[pd.DataFrame], Figure] | None" = None,
 ) -> None:
-    """Print the text, and write NAME.csv (a row a run), NAME.md and NAME.svg, quick ones under another name; nothing is
-    written where only some of the sweeps were wanted."""
+    """A part's command: do what is left of it, print its tables and keep them.
+
+    parts: its sweeps; rows: what their runs found, a row a run; markdown, figure: of these rows
+    """
+    settings = told(description)
+    try:
+        chosen = wanted(parts(settings), settings)
+    except InputError as error:
+        sys.exit(f"error: {error}")
+    found = rows(chosen, settings)
+    if found.empty:
+        sys.exit(f"error: no run is finished; see output.log of the sweeps in {settings.root}")
+    text = markdown(found)
+    if left := absent(chosen, settings):
+        text += "\n\n### Not there\n\n" + "\n".join(left)
+    print(f"\n{text}")
+    if not settings.only:
+        keep(name, found, text, settings, None if figure is None else figure(found))
+
+
+def keep(
+    name: str, found: pd.DataFrame, text: str, settings: Settings, figure: "Figure | None" = None
+) -> None:
+    """Write NAME.csv, NAME.md and NAME.svg, quick ones under another name."""
     from mtbkd.report.svg import report_style
 
-    if left := absent(parts, settings):
-        text += "\n\n### Not there\n\n" + "\n".join(left)
-    if settings.only:
-        print(f"\n{text}")
-        return
     settings.results.mkdir(parents=True, exist_ok=True)
     stem = f"{name}_quick" if settings.quick else name
     mark = "**Quick: few steps and seeds, only to see that it works; the figures mean little.**\n\n"
-    text = f"{mark if settings.quick else ''}`python -m experiments.listening.{name}`\n\n{text}\n"
+    head = f"{mark if settings.quick else ''}`python -m experiments.listening.{name}`"
     found.to_csv(settings.results / f"{stem}.csv", index=False, float_format="%.5g")
-    (settings.results / f"{stem}.md").write_text(text)
+    (settings.results / f"{stem}.md").write_text(f"{head}\n\n{text}\n")
     if figure is not None:
         with report_style():
             figure.savefig(settings.results / f"{stem}.svg", metadata=dict.fromkeys(("Date", "Creator")))
-    print(f"\n{text}\n{settings.results / stem}.csv")
+    print(f"\n{settings.results / stem}.csv")

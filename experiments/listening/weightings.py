@@ -15,7 +15,7 @@ from experiments.listening import ways
 from experiments.listening.paired_table import table
 from experiments.listening.problems import BREAST_CANCER, DIGITS, IMBALANCED, Problem
 from experiments.listening.scores import DIFFERENCES, HEADINGS, scores_of
-from experiments.listening.study import Part, Settings, keep, runs_of, told, wanted, way_of
+from experiments.listening.study import Part, Settings, command, runs_of, way_of
 from experiments.listening.sweeps import Sweep
 
 # Blocks of a table, each with the way that its differences are to.
@@ -125,13 +125,5 @@ def markdown(found: pd.DataFrame) -> str:
     return "\n\n".join(texts)
 
 
-def main() -> None:
-    """Do what is left of this part, and tell it."""
-    settings = told(__doc__)
-    chosen = wanted(parts(settings), settings)
-    found = rows(chosen, settings)
-    keep("weightings", chosen, found, markdown(found), settings)
-
-
 if __name__ == "__main__":
-    main()
+    command("weightings", __doc__, parts, rows, markdown)

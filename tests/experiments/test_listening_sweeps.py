@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 from experiments.listening import broken, coverage, labels, numbers, shift, teacher_sets, ways, weightings
 from experiments.listening.problems import BREAST_CANCER
 from experiments.listening.scores import aupr
-from experiments.listening.study import Part, Settings, absent, estimate, wanted
+from experiments.listening.study import Part, Settings, absent, estimate, keep, wanted
 from experiments.listening.sweeps import Sweep, problems_of
 from mtbkd import registry
 from mtbkd.errors import InputError
@@ -19,7 +19,7 @@ PARTS = {
     "broken": broken.parts,
     "labels": labels.parts,
     "numbers": numbers.parts,
-    "coverage": lambda settings: coverage.parts(settings, 60),
+    "coverage": coverage.parts,
     "shift": shift.parts,
 }
 
@@ -92,6 +92,7 @@ def test_some_sweeps_alone(sweep):
 def test_a_part_has_no_run_twice_and_seeds_in_every_sweep(name, quick, tmp_path):
     settings = Settings(quick=quick, seeds=3, runs=tmp_path, data=tmp_path)
     parts = PARTS[name](settings)
+    number = {True: coverage.QUICK_SETS, False: coverage.SETS}[quick] if name == "coverage" else 3
     names = [part.sweep.name for part in parts]
     assert len(set(names)) == len(names)
     for part in parts:
@@ -100,7 +101,7 @@ def test_a_part_has_no_run_twice_and_seeds_in_every_sweep(name, quick, tmp_path)
         keys = [word.partition("=")[0] for word in part.sweep.constant]
         assert len(set(keys) | set(part.sweep.swept)) == len(keys) + len(part.sweep.swept), "no key twice"
         assert "report=none" in part.sweep.constant
-        assert len(part.sweep.swept["seed"]) == (60 if name == "coverage" else 3)
+        assert len(part.sweep.swept["seed"]) == number
     assert "0 of them finished" in estimate(parts, settings)
 
 
@@ -153,7 +154,7 @@ def test_a_part_from_end_to_end(tmp_path, capsys):
     assert not list(settings.root.rglob("report.html"))
     text = weightings.markdown(found)
     assert text.startswith("### breast cancer, 10 % of the labels: map, mixture pool\n\n| way | seeds |")
-    weightings.keep("weightings", [part], found, text, settings)
+    keep("weightings", found, text, settings)
     assert "Quick" in (settings.results / "weightings_quick.md").read_text()
     assert len((settings.results / "weightings_quick.csv").read_text().splitlines()) == 5
     capsys.readouterr()
