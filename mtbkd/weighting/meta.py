@@ -105,7 +105,8 @@ def meta(
     from equal weights.
 
     student: a copy of it is trained; found: `course` `[steps, M]`, the mean weights of each mini-batch
-    inputs 'logits+features': the network is also shown the features of the bank, each column standardised
+    inputs 'logits+features': the network is also shown what the bank holds of teachers' layers, each feature
+        standardised; not the student's own
     Raises `InputError` where no row is labelled, where features are asked for and there are none, where the student's
     inputs are of other rows, or its weights do not stay finite.
     """
@@ -145,7 +146,8 @@ def teachers_of(bank: TeacherBank, inputs: str, student: StudentFunction) -> Tea
     if inputs == "logits+features":
         if not any(bank.features.values()):
             raise InputError(
-                f"{RULE}: inputs=logits+features, but the teachers give no features; use inputs=logits"
+                f"{RULE}: inputs=logits+features, but the teachers give no features; use inputs=logits, "
+                "or name their layers (features=hints features.layers=...)"
             )
         for name, layers in bank.features.items():
             told = [standardised(f"{RULE}: teacher '{name}', layer '{at}'", f) for at, f in layers.items()]

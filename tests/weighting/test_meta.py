@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+import tiny_runs
 import torch
 from torch import nn
 from torch.func import grad
@@ -12,6 +13,8 @@ from torch.nn.functional import cross_entropy, kl_div
 from mtbkd import weighting
 from mtbkd.errors import InputError
 from mtbkd.learning_rules import Batch, Learned, Lesson
+from mtbkd.problem import ask, prepare
+from mtbkd.progress import Progress
 from mtbkd.registry import default_config, find
 from mtbkd.rules import Offer, StudentFunction
 from mtbkd.teachers import TeacherBank
@@ -214,6 +217,19 @@ def test_features_are_shown_standardised():
         bank.with_features(features), LABELS, student=student, inputs="logits+features", steps=6
     )
     torch.testing.assert_close(found.teachers.sum(-1), torch.ones(N))
+
+
+def test_a_run_shows_the_layers_that_hints_are_of(tmp_path):
+    nets = "+teachers.members.nets={kind: ensemble, members: 2, hidden: [5], epochs: 1}"
+    words = [*tiny_runs.tiny_overrides(tmp_path), nets, "weighting=meta", "weighting.steps=2"]
+    words.append("weighting.inputs=logits+features")
+    without = tiny_runs.resolved(*words)
+    with pytest.raises(InputError, match=r"give no features; use inputs=logits, or name their layers"):
+        ask(without, prepare(without), Progress())
+    config = tiny_runs.resolved(*words, "features=hints", "features.layers={nets:{2:1}}")
+    weights = ask(config, prepare(config), Progress()).weights.teachers
+    assert weights.shape[1] == 3
+    torch.testing.assert_close(weights.sum(-1), torch.ones(len(weights)))
 
 
 def test_zeros_draws_and_one_teacher():
