@@ -30,8 +30,8 @@ class PosteriorWeights(WeightPrior):
     widen: a factor >= 1 on the standard deviations of what was pooled. A mean-field posterior is too narrow, and what
         is learned from task to task with widen > 1 fades: a posterior k tasks old counts as 1 / widen^(2k) of itself
     shares: pi, of a mixture, >= 0 with sum 1; equal where left out
-    prior: sigma_w, the prior that all of the fits had; where left out, as the posteriors' records have it. Only a
-        product of several needs it. A posterior is expected to be of temperature 1, and to have heard of data,
+    prior: sigma_w, the prior that all of the fits had, for posteriors without a record of it. Only a product of several
+        needs it. A posterior is expected to be of temperature 1, and to have heard of data,
         labels and teachers, what no other one has.
 
     One posterior is the same either way: continual learning. A normal in place of a posterior loses its correlations.
@@ -76,7 +76,7 @@ class PosteriorWeights(WeightPrior):
         if pool == "product" and len(found) > 1:
             skeleton = next(iter(posteriors.values())).skeleton
             assert skeleton is not None
-            found, self.log_shares = [product(found, prior or prior_of(found), skeleton)], [0.0]
+            found, self.log_shares = [product(found, prior_of(found, prior), skeleton)], [0.0]
         self.components = found
         self._placed: dict[tuple[torch.dtype, torch.device], list[dict[str, ElementwiseNormal]]] = {}
 

@@ -41,21 +41,28 @@ def product(found: Sequence[Moments], prior: NormalWeights, skeleton: Skeleton) 
     return Moments("product", mean, variance)
 
 
-def prior_of(found: Sequence[Moments]) -> NormalWeights:
-    """The normal prior that all of the fits had, by their records; raises `InputError` where it is not known."""
-    records = [dict(one.weight_prior) for one in found]
+def prior_of(found: Sequence[Moments], given: NormalWeights | None = None) -> NormalWeights:
+    """The normal prior that all of the fits had, by their records or, of those without one, as it is given.
+
+    Raises `InputError` where it is not known, not one and the same, or not a normal but earlier posteriors.
+    """
+    stated = {} if given is None else given.record()
+    records = [dict(one.weight_prior) or stated for one in found]
     for one, record in zip(found, records, strict=True):
+        if not record:
+            raise InputError(
+                f"weight prior: that of posterior '{one.name}' was not kept with it; a product counts the prior of its "
+                "posteriors once, so give it (prior=NormalWeights(scale, kind)), or use the pool 'mixture'"
+            )
         if NormalWeights.of_record(record) is None:
-            kept = f"is {record}" if record else "was not kept with it"
             raise InputError(
-                f"weight prior: that of posterior '{one.name}' {kept}; a product counts the prior of its posteriors "
-                "once, so give it (prior=NormalWeights(scale, kind)), or use the pool 'mixture'"
+                f"weight prior: posterior '{one.name}' was itself fitted with {record}, and holds what those know: "
+                "give the latest alone, multiply posteriors of one normal prior, or use the pool 'mixture'"
             )
-        if record != records[0]:
+        if record != (stated or records[0]):
+            other = "prior= is" if stated else f"posterior '{found[0].name}' was fitted with"
             raise InputError(
-                f"weight prior: posterior '{found[0].name}' was fitted with {records[0]} and '{one.name}' with "
-                f"{record}; a product is of posteriors with one prior: fit them alike, or use the pool 'mixture'"
+                f"weight prior: {other} {stated or records[0]}, and posterior '{one.name}' was fitted with {record}; "
+                "a product is of posteriors with one prior: fit them alike, or use the pool 'mixture'"
             )
-    prior = NormalWeights.of_record(records[0])
-    assert prior is not None
-    return prior
+    return NormalWeights(records[0]["scale"], records[0]["kind"])

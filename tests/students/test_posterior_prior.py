@@ -38,14 +38,15 @@ SKELETON = Skeleton(network())
 
 
 def posteriors(count: int) -> list[Posterior]:
-    return [drawn(network(), *random_moments(network(), seed)) for seed in range(count)]
+    wide = {"name": "normal", "scale": 5.0, "kind": "fixed"}  # wider than any of them
+    return [drawn(network(), *random_moments(network(), seed), wide) for seed in range(count)]
 
 
 def prior_of_kind(kind: str, **more) -> PosteriorWeights:
     if kind == "one":
         return PosteriorWeights(posteriors(1), **more)
-    if kind == "product":  # the posteriors are narrower than this prior
-        return PosteriorWeights(posteriors(3), prior=NormalWeights(5.0, "fixed"), **more)
+    if kind == "product":
+        return PosteriorWeights(posteriors(3), **more)
     return PosteriorWeights(posteriors(3), "mixture", shares=SHARES, **more)
 
 
@@ -252,7 +253,7 @@ def test_a_saved_posterior_is_the_next_tasks_prior(tmp_path):
     record = {"name": "posterior", "pool": "product", "widen": 1.0, "posteriors": ["first"]}
     assert second.meta["weight_prior"] == record
     assert json.loads(json.dumps(second.meta))["weight_prior"] == record
-    with pytest.raises(InputError, match=r"that of posterior '1' is \{'name': 'posterior'"):
+    with pytest.raises(InputError, match=r"posterior '1' was itself fitted with \{'name': 'posterior'"):
         PosteriorWeights([first, second])
 
 

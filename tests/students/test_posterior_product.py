@@ -117,10 +117,14 @@ def test_the_prior_is_the_one_that_all_were_fitted_with():
         InputError, match=r"that of posterior 'p1' was not kept with it;.*prior=NormalWeights"
     ):
         prior_of(fitted_with(NORMAL, None))
-    with pytest.raises(InputError, match=r"that of posterior 'p0' is \{'name': 'posterior'\}"):
-        prior_of(fitted_with({"name": "posterior"}, NORMAL))
-    with pytest.raises(InputError, match=r"'p0' was fitted with .*1\.5.* and 'p1' with .*3\.0"):
+    with pytest.raises(InputError, match=r"'p1' was itself fitted with .*'posterior'.*the latest alone"):
+        prior_of(fitted_with(NORMAL, {"name": "posterior"}))
+    with pytest.raises(InputError, match=r"'p0' was fitted with .*1\.5.* and posterior 'p1' .*3\.0"):
         prior_of(fitted_with(NORMAL, NORMAL | {"scale": 3.0}))
+    given = NormalWeights(1.5, "fixed")
+    assert prior_of(fitted_with(None, NORMAL), given).scale == 1.5
+    with pytest.raises(InputError, match=r"prior= is .*3\.0.* and posterior 'p0' .*1\.5"):
+        prior_of(fitted_with(NORMAL, None), NormalWeights(3.0, "fixed"))
 
 
 def test_a_given_prior_takes_the_place_of_an_unknown_one():
