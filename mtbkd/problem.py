@@ -25,7 +25,7 @@ from mtbkd.posterior import Posterior
 from mtbkd.posterior_file import DRAWS
 from mtbkd.priors.prior import TeacherPrior
 from mtbkd.progress import Progress
-from mtbkd.rules import HeldOut, Offer, StudentFunction
+from mtbkd.rules import HeldOut, Offer, StudentFunction, check_held_out
 from mtbkd.students.as_function import as_function
 from mtbkd.students.posterior_prior import PosteriorWeights
 from mtbkd.students.skeleton import check_output
@@ -95,6 +95,10 @@ def prepare(config: RunConfig) -> Ingredients:
     if config.teachers.select == "auto" and not bool((data.validation.y >= 0).any()):
         raise needs_labels()
     teachers = build_teachers(config.teachers, data, seed)
+    validation = data.splits.get("validation")
+    check_held_out("temperature", config.temperature, validation)
+    if len(teachers) > 1:  # one alone has weight 1
+        check_held_out("weighting", config.weighting, validation)
     student = make_student(config, data)
     check_output(student.skeleton, data.pool.x, data.num_classes)
     check_layers(config, student, teachers, data)

@@ -23,6 +23,11 @@ def test_mistakes_are_found_before_a_teacher_is_trained(tmp_path, monkeypatch):
         "no file": ["teachers.members.drawn.path=gone.npz"],
         "has no parameter 'trees'": ["+teachers.members.more={kind: estimator, params: {trees: 3}}"],
         "device": ["device=gpu"],
+        "weighting 'stacking': there is no labelled held": [
+            "weighting=stacking",
+            "data.validation_fraction=0",
+        ],
+        "temperature 'calibrated': there is no": ["temperature=calibrated", "data.validation_fraction=0"],
         "set it above 0": ["student.bayesian=last", "inference=svi", "inference.warm_start=0"],
     }
     for told, more in wrong.items():
