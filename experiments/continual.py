@@ -7,6 +7,7 @@ Ten classes come as five tasks of two; of each task the rows are seen once and n
 answers, even or odd class, in every task). What a student brings to its next task:
 
     fine_tuning   the weights alone: MAP from where it was
+    refitting     the same by SVI, so that what follows is not credited with the engine's own effect
     prior         its posterior, as the prior on its weights: `PosteriorWeights`, as VCL (Nguyen et al. 2018)
     teacher       its posterior, as a teacher at the new task's inputs, of the classes it knows (a Dirichlet; as LwF)
     both          both
@@ -48,6 +49,7 @@ TASKS = tuple((2 * t, 2 * t + 1) for t in range(5))
 SCENARIOS = {"class": 10, "domain": 2}  # answers
 ARMS = {
     "fine_tuning": "fine-tuning (MAP)",
+    "refitting": "fine-tuning (SVI)",
     "prior": "posterior as weight prior",
     "teacher": "posterior as teacher",
     "both": "posterior as both",
@@ -62,7 +64,7 @@ class Effort:
     """hidden: width of the student; steps of MAP and of SVI; draws: of a posterior, by which the next task knows it."""
 
     hidden: int = 32
-    steps: int = 800
+    steps: int = 700
     draws: int = 200
     seconds: float = 2.0  # a fit on one core, roughly
 

@@ -184,12 +184,12 @@ def test_a_stopped_study_does_what_is_left(tmp_path, monkeypatch, capsys):
     with pytest.raises(KeyboardInterrupt):
         study(path, None, 1, TINY)
     first = pd.read_csv(path)
-    assert set(first["arm"]) == {"fine_tuning", "prior"}
+    assert set(first["arm"]) == {"fine_tuning", "refitting"}
     whole = study(path, None, 1, TINY)
-    assert asked[2] == asked[3] == ("teacher", 10, 0)
+    assert asked[2] == asked[3] == ("prior", 10, 0)
     assert len(asked) == 1 + len(ARMS) * len(SCENARIOS)
-    assert "50 fits" in capsys.readouterr().err
+    assert "60 fits" in capsys.readouterr().err
     pd.testing.assert_frame_equal(whole.iloc[: len(first)], first)
     again = study(path, None, 1, TINY)
     assert len(asked) == 1 + len(ARMS) * len(SCENARIOS)
-    assert len(again) == 10 * 3
+    assert len(again) == 12 * 3
