@@ -131,3 +131,10 @@ def test_every_teacher_must_be_there_on_the_held_out_rows(tmp_path):
     config = tiny_runs.resolved(*words, f"teachers.members.first.path={{pool:'{tmp_path / 'pool.npz'}'}}")
     with pytest.raises(InputError, match=r"teachers\.select=auto: no bank for validation: first without"):
         ask(config, prepare(config), Progress())
+
+
+def test_a_student_that_counts_on_each_teacher_cannot_lose_one(tmp_path):
+    words = [*tiny_runs.tiny_overrides(tmp_path), "student=heads", "student.heads=2", "prior=heads"]
+    prepare(tiny_runs.resolved(*words))
+    with pytest.raises(InputError, match=r"prior\.layer counts on.* teachers\.select=all here"):
+        prepare(tiny_runs.resolved(*words, "teachers.select=auto"))
