@@ -90,6 +90,13 @@ def test_responsibilities_are_the_priors_at_the_draws(told):
     np.testing.assert_allclose(content.voices.responsibilities, found)
 
 
+def test_draws_in_double_precision_have_responsibilities_too(told):
+    _, problem, models, content = told
+    doubled = {name: value.double() for name, value in models.student.values.items()}
+    found = responsibilities(problem, dataclasses.replace(models.student, values=doubled))
+    np.testing.assert_allclose(found, content.voices.responsibilities, atol=1e-5)
+
+
 def test_chains_are_shown_by_their_most_probable_class(told):
     _, problem, models, content = told
     n = len(problem.data.test)

@@ -84,6 +84,18 @@ def test_influence_is_summed_over_the_pool_at_the_students_own_logits(chains, mo
     torch.testing.assert_close(influence_of(problem.prior, thinned, x), got, rtol=1e-5, atol=1e-4)
 
 
+def test_a_prior_on_heads_is_told_what_each_head_gives(tmp_path):
+    problem, posterior = problem_of(tmp_path, "student=heads", "prior=heads", "student.heads=2")
+    x, rows = problem.data.pool.x, torch.arange(len(problem.data.pool))
+    got = influence_of(problem.prior, posterior, x)
+    weights = {name: v[1, 2] for name, v in posterior.values.items()}
+    heads = posterior.skeleton.with_layers(weights, x, ["heads"])[1]["heads"]
+    torch.testing.assert_close(got[1, 2].float(), problem.prior.influence(heads, rows).sum(0))
+    # Each head's own term is its teacher's: together they are the score.
+    score = problem.prior.log_prob(heads, rows).sum()
+    torch.testing.assert_close(got[1, 2].sum().float(), score)
+
+
 def test_what_is_told_is_of_the_most_probable_class_at_the_strength_of_the_run(chains):
     problem, posterior = chains
     x = problem.data.test.x[:4]
