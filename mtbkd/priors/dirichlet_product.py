@@ -7,6 +7,9 @@ This is the published distillation losses' own form: -lambda sum_m w_m KL(p_m ||
 Of teachers that know only the classes C_m each speaks of the proportions q_C / Q_C alone, Q_C = sum_{k in C} q_k:
 
     sum_m w_m s_m (p_m . log q - log Q_{C_m}) + const
+
+Such teachers do not contradict one another, and all are heard here at every row. In the mixture one teacher that agrees
+with the student is enough, at an input of a class that it does not know too: optimisation is slower there.
 """
 
 from dataclasses import dataclass

@@ -207,12 +207,14 @@ class TorchTeacher:
 
 @dataclass(frozen=True)
 class TorchEnsembleTeacher:
-    """Several trained torch modules as one Bayesian teacher: a draw each."""
+    """Several trained torch modules as one Bayesian teacher: a draw each; columns and view as of `TorchTeacher`."""
 
     name: str
     modules: Sequence[nn.Module]
     batch_size: int = 256
     output: str | None = None
+    columns: Columns | None = None
+    view: str | None = None
 
     def __post_init__(self) -> None:
         if not self.modules:
@@ -220,8 +222,13 @@ class TorchEnsembleTeacher:
 
     @property
     def fingerprint(self) -> str:
-        """Hash of all members' structures and weights."""
+        """Hash of all members' structures and weights, and of how they are asked."""
         return fingerprint(kind="torch_ensemble", members=[member.fingerprint for member in self._members])
+
+    @property
+    def known(self) -> tuple[int, ...] | None:
+        """Indices of the classes that it knows; None: all."""
+        return self._members[0].known
 
     def predict(self, rows: Rows) -> Tensor:
         """Logits `[S, n, K]`, S modules."""
@@ -242,7 +249,12 @@ class TorchEnsembleTeacher:
 
     @property
     def _members(self) -> list[TorchTeacher]:
-        return [TorchTeacher(self.name, m, self.batch_size, output=self.output) for m in self.modules]
+        return [
+            TorchTeacher(
+                self.name, m, self.batch_size, output=self.output, columns=self.columns, view=self.view
+            )
+            for m in self.modules
+        ]
 
 
 @contextmanager

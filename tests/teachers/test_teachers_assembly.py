@@ -189,3 +189,27 @@ def test_trusted_types_of_the_set_reach_its_skops_files(digits, monkeypatch):
     member = {"kind": "skops_file", "path": "m.skops", "trusted": ["one.Type"]}
     build_teachers(TeachersConfig(members={"a": member}, trusted=["other.Type"]), digits, 0)
     assert seen[0].trusted == ["one.Type", "other.Type"]
+
+
+def test_classes_of_members_may_be_written_as_numbers_and_left_out(digits, tmp_path):
+    np.savez(tmp_path / "p.npz", probs=np.full((1797, 2), 0.5))
+    factory = {"factory": f"{__name__}:linear", "kwargs": {}}
+    members = {
+        "trained": {"kind": "estimator", "estimator": "gaussian_nb", "classes": [4, 2]},
+        "nets": {"kind": "ensemble", "members": 1, "epochs": 1, "classes": ["0", 9]},
+        "module": {"kind": "torch_module", **factory, "classes": [0, None, 2, 3, None, 5, 6, 7, 8, 9]},
+        "file": {
+            "kind": "predictions",
+            "path": str(tmp_path / "p.npz"),
+            "values": "probabilities",
+            "classes": [1, 7],
+        },
+    }
+    teachers = build_teachers(TeachersConfig(members=members), digits, 0)
+    banks, _ = ask_all(teachers, {"pool": digits.pool}, BankCache(tmp_path))
+    known = [row.nonzero().flatten().tolist() for row in banks["pool"].classes]
+    assert known == [[2, 4], [0, 9], [0, 2, 3, 5, 6, 7, 8, 9], [1, 7]]
+    with pytest.raises(InputError, match=r"teacher 'trained': its class 'two' .* valid: 0, 1, 2"):
+        build_teachers(
+            TeachersConfig(members={"trained": members["trained"] | {"classes": ["two", 4]}}), digits, 0
+        )

@@ -9,6 +9,7 @@ from torch import nn
 
 from mtbkd.errors import InputError
 from mtbkd.teachers import TorchEnsembleTeacher, TorchTeacher
+from mtbkd.teachers.coverage import Columns
 from mtbkd.teachers.torch_module import TorchModuleConfig, build
 
 
@@ -111,6 +112,17 @@ def test_ensembles_are_draws(digits):
     assert teacher.fingerprint != TorchEnsembleTeacher("nets", modules[:1]).fingerprint
     with pytest.raises(InputError, match="no modules"):
         TorchEnsembleTeacher("nets", [])
+
+
+def test_an_ensembles_draws_are_of_the_same_classes_and_view(digits):
+    modules = [nn.Sequential(nn.Flatten(), nn.Linear(64, 2)) for _ in range(2)]
+    columns = Columns.named("nets", ["5", "3"], digits.class_names)
+    teacher = TorchEnsembleTeacher("nets", modules, columns=columns, view="image")
+    z = teacher.predict(digits.test)
+    assert teacher.known == (3, 5)
+    for draw, module in zip(z, modules, strict=True):
+        torch.testing.assert_close(draw[:, [5, 3]], module(digits.test.views["image"]).detach())
+    assert TorchEnsembleTeacher("nets", modules).fingerprint != teacher.fingerprint
 
 
 def test_fingerprints_see_weights_settings_and_how_it_is_asked():
