@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import Any
 
-from mtbkd import priors, students, weighting
+from mtbkd import features, priors, students, weighting
 from mtbkd.data.distillation import DistillationData
 from mtbkd.density import Density
 from mtbkd.errors import InputError
@@ -30,6 +30,7 @@ __all__ = [
     "Student",
     "TeacherBank",
     "evaluate",
+    "features",
     "fit",
     "priors",
     "students",

@@ -21,7 +21,8 @@ from mtbkd.forward_mode import pushforward
 class HasLogits(Protocol):
     """A Pyro model whose rows depend on its latents through logits alone: what a Gauss-Newton needs to know of it.
 
-    logits: of inputs `[n, ...]`, a pure function of the latents by site -> `[n, K]`
+    logits: of inputs `[n, ...]`, a pure function of the latents by site -> `[n, K]`; behind them may stand whatever
+        else the rows' terms depend on, as what a student's layers give
     logit_precision: logits and the model's tensors behind the inputs -> H, `[n, K, K]`, symmetric and >= 0
     weight_precision: minus the second derivative of the latents' own log-density, by site, `[*shape]`
     """

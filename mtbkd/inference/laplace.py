@@ -4,8 +4,9 @@
 
 For a student, H_i = [labelled] (diag q - q q') + strength / tau^2 sum_m r_m s_m (diag q_tau - q_tau q_tau'): a row
 without a label counts by its teachers alone. The responsibilities r are held fixed, which is exact for one teacher and
-for the product pool; a mixture's true curvature is less, and not positive where teachers disagree. Other models get
-their exact Hessian.
+for the product pool; a mixture's true curvature is less, and not positive where teachers disagree. A hint adds
+alpha / F for each projected feature P h; J is then of these too, and what residuals would add is left out, as in any
+Gauss-Newton. Other models get their exact Hessian.
 
     diagonal    its diagonal alone: deviations given all other weights
     low_rank    the largest eigenpairs of P^-1/2 G P^-1/2 (Spantini et al. 2015) by subspace iteration (Halko,

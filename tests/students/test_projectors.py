@@ -344,9 +344,10 @@ def test_every_engine_infers_projectors_and_predictions_leave_them_out(engine, t
     posterior.to_arviz(weights=True).to_netcdf(str(tmp_path / "draws.nc"))
 
 
-def test_where_only_the_last_layer_is_bayesian_the_projectors_are_held(tmp_path):
+@pytest.mark.parametrize("engine", ["svi", "laplace"])
+def test_where_only_the_last_layer_is_bayesian_the_projectors_are_held(tmp_path, engine):
     model = student(layers=ONE, bayesian="last")
-    posterior = fit(model, (X, Y), few("svi"), progress=False, compiled="never")
+    posterior = fit(model, (X, Y), few(engine), progress=False, compiled="never")
     assert set(posterior.values) == {"4.weight", "4.bias"}
     assert posterior.held["projector.nets.2"].abs().max() > 0
     posterior.save(tmp_path / "p")
