@@ -3,11 +3,13 @@
     python -m experiments.listening.coverage [--quick] [--jobs 1]
 
 Made data whose probabilities are known, a fresh truth and fresh rows for each of 60 data sets; the error is over data
-sets. Truths are drawn from the student's own prior (weights of scale 2) and from a wider one (scale 6), so that the
+sets. Truths are drawn from the student's own prior, and from that of a larger network of another kind, so that the
 student is misspecified. Only the former must be nominal, and only where the model of the data is right: `labels only`,
 and `votes`, a teacher that saw five further labels at each input and whose Dirichlet is their likelihood. Teachers that
 were trained on the student's own labels say the same twice, and intervals become too narrow: that is measured here.
 """
+
+from itertools import product
 
 import pandas as pd
 
@@ -20,7 +22,11 @@ from experiments.listening.sweeps import Run, Sweep
 from mtbkd.data.synthetic import true_probs
 
 SETS, QUICK_SETS = 60, 10
-SCALES = {"2.0": "from the student's prior", "6.0": "from a wider prior"}
+# By what the truth is: the words that make it so, its prior scale being the student's.
+TRUTHS = {
+    "from the student's prior": ("data.truth_hidden=[8]", "data.truth_activation=tanh"),
+    "of another network": ("data.truth_hidden=[32,32]", "data.truth_activation=relu"),
+}
 STUDENT = ("student.hidden=[8]", "student.activation=tanh", "student.prior_scale=2.0")
 ENGINES: dict[str, tuple[tuple[str, ...], float]] = {
     "hmc": (
@@ -59,16 +65,17 @@ def parts(settings: Settings) -> list[Part]:
     found = []
     for engine, (own, seconds) in (QUICK_ENGINES if settings.quick else ENGINES).items():
         words = ("data=synthetic", *STUDENT, *EVERYWHERE, f"inference={engine}", *own, settings.cache)
-        shared = {"data.truth_scale": tuple(SCALES), "seed": settings.seeds_word(sets)}
+        seeds = {"seed": settings.seeds_word(sets)}
         trained = {"weighting": ("uniform",)} if settings.quick else TRAINED
         blocks: dict[str, tuple[tuple[str, ...], dict[str, tuple[str, ...]]]] = {
-            "labels only": (("teachers=supplied", "prior.strength=0"), shared),
-            "votes": (VOTES, shared),
-            "trained teachers": (("teachers=small_trio",), {**trained, **shared}),
+            "labels only": (("teachers=supplied", "prior.strength=0"), seeds),
+            "votes": (VOTES, seeds),
+            "trained teachers": (("teachers=small_trio",), {**trained, **seeds}),
         }
-        for block, (more, swept) in blocks.items():
-            sweep = Sweep(f"coverage-{engine}-{block.replace(' ', '_')}", (*words, *more), swept, seconds)
-            found.append(Part(sweep, "synthetic", engine, block))
+        for (truth, made), (block, (more, swept)) in product(TRUTHS.items(), blocks.items()):
+            name = f"coverage-{engine}-{block}-{truth}".replace(" ", "_").replace("'", "")
+            sweep = Sweep(name, (*words, *made, *more), swept, seconds)
+            found.append(Part(sweep, truth, engine, block))
     return found
 
 
@@ -77,8 +84,9 @@ def rows(parts: list[Part], settings: Settings) -> pd.DataFrame:
     found = []
     for part, run in runs_of(parts, settings, teacher_sets.write(settings.root / "conf")):
         way = f"{part.block}, {run.swept['weighting']}" if "weighting" in run.swept else part.block
-        truth = SCALES[run.swept["data.truth_scale"]]
-        found.append({"engine": part.engine, "truth": truth, "way": way, "seed": run.seed, **checked(run)})
+        found.append(
+            {"engine": part.engine, "truth": part.problem, "way": way, "seed": run.seed, **checked(run)}
+        )
     return pd.DataFrame(found)
 
 
@@ -94,7 +102,7 @@ def checked(run: Run) -> dict[str, float]:
 
 
 def markdown(found: pd.DataFrame) -> str:
-    """A table an engine and truth: mean and 95 % t interval over data sets."""
+    """A table an engine and truth: mean and 95 % t interval over the data sets that all ways could be fitted to."""
     columns = [*(f"coverage_{mass:g}" for mass in MASSES), "width_0.8", "error"]
     head = [
         "way",
@@ -110,11 +118,17 @@ def markdown(found: pd.DataFrame) -> str:
             f"| {' | '.join(head)} |",
             "|---" * len(head) + "|",
         ]
-        for way, one in own.groupby("way", sort=False):
+        for way, one in in_all_ways(own).groupby("way", sort=False):
             cells = [str(way), str(len(one)), *(shown(t_interval(one[name])) for name in columns)]
             lines.append(f"| {' | '.join(cells)} |")
         texts.append("\n".join(lines))
     return "\n\n".join(texts)
+
+
+def in_all_ways(found: pd.DataFrame) -> pd.DataFrame:
+    """The rows of those data sets (seeds) that every way has."""
+    ways = found.groupby("seed")["way"].nunique()
+    return found[found["seed"].map(ways) == found["way"].nunique()]
 
 
 if __name__ == "__main__":

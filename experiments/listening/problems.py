@@ -22,7 +22,7 @@ QUICK = {
         "inference.max_leapfrogs=8",
     ),
 }
-QUICK_SECONDS = {"map": 2.0, "svi": 3.5, "hmc": 4.5}
+QUICK_SECONDS = {"map": 2.5, "svi": 4.0, "hmc": 5.0}
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 from omegaconf import OmegaConf
 
@@ -161,3 +162,10 @@ def test_a_part_from_end_to_end(tmp_path, capsys):
     again = weightings.rows([part], settings)
     assert "4 runs, 4 of them finished; about 0 minutes" in capsys.readouterr().out
     assert again.equals(found)
+
+
+def test_data_sets_that_one_way_lacks_are_compared_in_none():
+    rows = pd.DataFrame({"seed": [0, 1, 2, 0, 2], "way": ["a", "a", "a", "b", "b"]})
+    kept = coverage.in_all_ways(rows)
+    assert list(kept["seed"]) == [0, 2, 0, 2]
+    assert coverage.in_all_ways(rows[rows["way"] == "a"])["seed"].tolist() == [0, 1, 2]
