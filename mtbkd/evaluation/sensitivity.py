@@ -85,7 +85,7 @@ def chance(influence: np.ndarray, predictions: np.ndarray, rng: np.random.Genera
     chains, draws = influence.shape
     found = []
     for _ in range(SHIFTS):
-        order, turns = rng.permutation(chains), rng.integers(draws, size=chains)
+        order, turns = rng.permutation(chains), rng.integers(draws, size=(chains,))
         paired = np.stack([np.roll(influence[c], k) for c, k in zip(order, turns, strict=True)])
         found.append(power_scaling(paired, predictions, DELTA))
     return mean_of_known(np.stack(found))

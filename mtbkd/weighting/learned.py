@@ -67,7 +67,7 @@ def learned(
     config = LearnedConfig(concentration, base, num_chains, warmup, draws)
     if bank.num_teachers == 1:
         return Weights(uniform(bank))
-    trust = draw_trust(*evidence_of(bank, held_out, config), config, seed)
+    trust = draw_trust(evidence_of(bank, held_out, config), config, seed)
     shares = trust.flatten(0, 1).mean(0) * BASES[base](bank).double()
     weights = shares / shares.sum(-1, keepdim=True)
     found = {"trust": trust.flatten(0, 1).float(), "trust_chains": torch.tensor(num_chains)}
@@ -83,7 +83,9 @@ def trust_model(evidence: Tensor, base: Tensor, concentration: Tensor) -> None:
     pyro.factor("labels", ((evidence @ phi).log() - (base @ phi).log()).sum())
 
 
-def evidence_of(bank: TeacherBank, held_out: HeldOut | None, config: LearnedConfig) -> tuple[Tensor, ...]:
+def evidence_of(
+    bank: TeacherBank, held_out: HeldOut | None, config: LearnedConfig
+) -> tuple[Tensor, Tensor, Tensor]:
     """The tensors of `trust_model`, float64: rows that all who count give 0 are left out, as no phi explains them."""
     rows = held_out_rows(RULE, bank, held_out)
     base = BASES[config.base](rows.bank).double()
@@ -102,9 +104,7 @@ def evidence_of(bank: TeacherBank, held_out: HeldOut | None, config: LearnedConf
     return (evidence / largest)[possible], base[possible], prior
 
 
-def draw_trust(
-    evidence: Tensor, base: Tensor, concentration: Tensor, config: LearnedConfig, seed: int
-) -> Tensor:
+def draw_trust(tensors: tuple[Tensor, Tensor, Tensor], config: LearnedConfig, seed: int) -> Tensor:
     """Posterior draws of phi, `[C, S, M]`, by HMC from starts that are drawn evenly from the simplex."""
     # Here and not above: an engine is loaded only where one is used.
     from mtbkd.density import Density
@@ -113,7 +113,7 @@ def draw_trust(
     from mtbkd.progress import Progress
 
     generator = generator_of(seed)
-    density = Density(trust_model, (evidence, base, concentration), dtype=torch.float64)
+    density = Density(trust_model, tensors, dtype=torch.float64)
     engine = hmc.HMCConfig(
         num_chains=config.num_chains,
         warmup=config.warmup,
@@ -122,7 +122,8 @@ def draw_trust(
         dtype="float64",
     )
     # Exponentials over their sum: R-hat is told by chains that begin further apart than they end.
-    spread = torch.rand(config.num_chains, len(concentration), generator=generator, dtype=torch.float64)
+    shape = (config.num_chains, len(tensors[-1]))
+    spread = torch.rand(shape, generator=generator, dtype=torch.float64)
     spread = -(1 - spread).clamp(min=1e-3, max=1 - 1e-3).log()
     start = density.flatten({"phi": spread / spread.sum(-1, keepdim=True)})
     draws = hmc.sample(density, engine, start, generator, Progress(), Checkpoints(generator))
