@@ -1,9 +1,11 @@
 """Two teachers that know half of the digits each: what a student learns of both, and what as many zeros would teach."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
+import tiny_runs
 import torch
 from sklearn.datasets import load_digits
 from sklearn.naive_bayes import GaussianNB
@@ -13,7 +15,9 @@ from mtbkd import MTBKDClassifier
 from mtbkd.data.digits import DigitsConfig, load
 from mtbkd.fitting import fit
 from mtbkd.inference import MAPConfig
+from mtbkd.pipeline import run
 from mtbkd.priors import DirichletMixture
+from mtbkd.run_directory import RunDirectory
 from mtbkd.students.mlp import mlp
 from mtbkd.students.student import Student
 from mtbkd.teachers import BankCache, TeachersConfig, TorchTeacher, ask_all, build_teachers
@@ -85,3 +89,23 @@ def test_a_classifier_fitted_to_labels_that_lack_a_class_does_not_know_it():
     engine = MAPConfig(steps=5)
     classifier = MTBKDClassifier(teachers, hidden=(), inference=engine, random_state=0).fit(x, seen)
     assert classifier.bank_.classes.tolist() == [[False] * 8 + [True] * 2, [k != 8 for k in range(10)]]
+
+
+# ---- a run ---------------------------------------------------------------------------------------------------------
+def test_a_run_completes_what_a_teacher_does_not_know_and_scores_all_on_the_same_rows(tmp_path):
+    words = [word for word in tiny_runs.tiny_overrides(tmp_path) if "teachers" not in word]
+    member = "teachers.members.forest"
+    quick = ["report=none", "~teachers.members.boosting", f"{member}.params.n_estimators=5"]
+    chosen = [f"{member}.classes=[ant,cow]", f"{member}.view=size", "+data.views.size=[length]"]
+    config = tiny_runs.resolved(*words, "teachers=table_trio", f"teachers.cache={tmp_path}", *quick, *chosen)
+    run(config, RunDirectory(tmp_path / "run"), "mtbkd")
+    said = np.load(tmp_path / "run" / "predictions.npz")
+    forest = said["test_teachers"][0]
+    np.testing.assert_allclose(forest[:, 1], 1 / 3, atol=1e-6)
+    np.testing.assert_allclose(forest.sum(-1), 1, atol=1e-5)
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    own = forest[np.arange(len(forest)), said["test_y"]]
+    assert (said["test_y"] == 1).any()
+    assert metrics["teachers"]["forest"]["nll"] == pytest.approx(-np.log(own).mean(), rel=1e-4)
+    mixed = said["test_teachers"].mean(0)[np.arange(len(forest)), said["test_y"]]
+    assert metrics["teacher_ensemble"]["nll"] == pytest.approx(-np.log(mixed).mean(), rel=1e-4)
