@@ -10,11 +10,14 @@ from mtbkd import registry
 from mtbkd.errors import InputError
 from mtbkd.students.cnn import CNNConfig, cnn
 from mtbkd.students.cnn import build as build_cnn
+from mtbkd.students.heads import HeadsConfig
+from mtbkd.students.heads import build as build_heads
 from mtbkd.students.mlp import MLPConfig, mlp
 from mtbkd.students.mlp import build as build_mlp
 from mtbkd.students.spec import NetworkSpec
 
 BUILT_IN = {
+    "heads": lambda: build_heads(HeadsConfig(heads=2, hidden=[4], activation="silu"), (6,), 3),
     "mlp": lambda: mlp(6, [5], 3, activation="gelu"),
     "mlp of images": lambda: build_mlp(MLPConfig(hidden=[]), (1, 2, 3), 3),
     "cnn": lambda: cnn((1, 4, 4), [8], 3),
@@ -84,4 +87,4 @@ def test_a_stored_factory_is_not_called():
 
 
 def test_every_student_of_the_registry_is_tested_here():
-    assert registry.names("student") == ["cnn", "mlp", "module"]
+    assert registry.names("student") == ["cnn", "heads", "mlp", "module"]
