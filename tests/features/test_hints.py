@@ -8,8 +8,6 @@ import torch
 
 from mtbkd.errors import InputError
 from mtbkd.features.hints import HintsConfig, build
-from mtbkd.features.none import NoneConfig
-from mtbkd.features.none import build as build_none
 from mtbkd.pipeline import run
 from mtbkd.posterior import Posterior
 from mtbkd.problem import prepare
@@ -22,7 +20,6 @@ NETS = "+teachers.members.nets={kind: ensemble, members: 2, hidden: [5], epochs:
 
 def test_layers_numbered_by_yaml_are_text():
     assert HintsConfig(layers={"nets": {2: 1, "body.0": "0"}}).pairs == {"nets": {"2": "1", "body.0": "0"}}
-    assert NoneConfig().pairs == {}
 
 
 def test_the_configuration_names_what_is_built():
@@ -31,7 +28,6 @@ def test_the_configuration_names_what_is_built():
     transfer = build(HintsConfig(layers={"a": {2: 1}}, strength=0.3, projector_scale=2.0), bank)
     assert (transfer.strength, transfer.projector_scale) == (0.3, 2.0)
     assert transfer.hints[0].student_layer == "1"
-    assert build_none(NoneConfig(), bank) is None
 
 
 @pytest.mark.parametrize(
