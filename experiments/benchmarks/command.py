@@ -23,7 +23,7 @@ PACKAGES = ("torch", "pyro-ppl", "numpyro", "jax", "blackjax", "posteriors", "mt
 class Options:
     """quick: seconds instead of minutes, figures mean nothing; repeats: rounds of turns; device: cpu, cuda
     problem: file of the digits posterior, None: made by the pipeline; draws, warmup, chains: of the HMC runs, None:
-    the benchmark's own."""
+    the benchmark's own; keep: folder of finished HMC runs, which are not done again, None: kept nowhere."""
 
     quick: bool = False
     repeats: int | None = None
@@ -32,6 +32,7 @@ class Options:
     draws: int | None = None
     warmup: int | None = None
     chains: int | None = None
+    keep: str | None = None
 
     @property
     def rounds(self) -> int:
@@ -52,7 +53,7 @@ class Options:
         """The same options as words of a command."""
         given = {
             name: getattr(self, name)
-            for name in ("repeats", "device", "problem", "draws", "warmup", "chains")
+            for name in ("repeats", "device", "problem", "draws", "warmup", "chains", "keep")
             if getattr(self, name) is not None
         }
         return ["--quick"] * self.quick + [f"--{name}={value}" for name, value in given.items()]
@@ -70,6 +71,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     for name in ("draws", "warmup", "chains"):
         parser.add_argument(f"--{name}", type=int, help="of the hmc benchmark")
+    parser.add_argument(
+        "--keep", help="folder of the hmc benchmark's finished runs: stopped, it goes on there"
+    )
 
 
 def options_of(words: argparse.Namespace) -> Options:

@@ -1,12 +1,14 @@
 """Effective draws a second of exact samplers on the digits posterior: ours, NumPyro, BlackJAX, Pyro.
 
-    python -m experiments.benchmarks.hmc [--json] [--quick] [--device cuda] [--repeats 3] [--warmup 300 --draws 500]
+    python -m experiments.benchmarks.hmc [--json] [--quick] [--device cuda] [--repeats 3] [--warmup 200 --draws 200]
+        [--keep FOLDER]
 
 Network 64-16-16-10 (1,482 weights), 1,437 rows, float32, 16 chains that start from the same 16 MAPs, whose seconds
 count for everyone, as do compilation and warm-up; each run is a process of its own with an empty compiler cache.
 Effective draws are of the probability of the true class at 100 held-out inputs. A ratio counts where both samplers'
 means agree within 3 Monte Carlo errors and both mixed. Pyro's chains run one after the other: it gets 4 of the 16,
-shared by as many processes as there are cores, once. On CUDA: 64, 256 and 1,024 chains.
+shared by as many processes as there are cores, once. With `--keep` finished runs stay in a folder, and a command that
+was stopped goes on there. On CUDA: 64, 256 and 1,024 chains.
 """
 
 import json
@@ -15,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
@@ -89,7 +92,9 @@ def benchmark(options: Options) -> Result:
     rows: list[Row] = []
     figures: dict[str, float] = {}
     sizes = [size_of(options, chains) for chains in numbers_of_chains(options, device)]
-    with tempfile.TemporaryDirectory() as folder:
+    with ExitStack() as stack:
+        folder = options.keep or stack.enter_context(tempfile.TemporaryDirectory())
+        Path(folder).mkdir(parents=True, exist_ok=True)
         small = options.quick and not options.problem
         problem = made_up(100, held_out=10) if small else given_or_digits(options.problem)
         problem.save(Path(folder) / "problem.npz")
@@ -119,7 +124,7 @@ def numbers_of_chains(options: Options, device: torch.device) -> Sequence[int]:
 
 def size_of(options: Options, chains: int) -> Size:
     """The run's iterations."""
-    warmup, draws = options.warmup or 300, options.draws or 500
+    warmup, draws = options.warmup or 200, options.draws or 200
     if options.quick:
         return Size(chains, options.warmup or 20, options.draws or 8, 1, 4, 4)
     return Size(chains, warmup, draws, min(4, chains), min(200, warmup), min(200, draws))
@@ -154,8 +159,8 @@ class Turns:
     def starts(self) -> float:
         """Make the common starts; their seconds."""
         out = self.folder / f"starts-{self.size.chains}.npz"
-        process = self.command("starts", out, self.size.chains, seed=0)
-        finish(process)
+        if not out.exists():
+            finish(self.command("starts", out, self.size.chains, seed=0))
         return float(np.load(out)["seconds"])
 
     def one(self, name: str, seed: int, starting: float) -> Finished:
@@ -165,10 +170,13 @@ class Turns:
         chains = size.pyro_chains if pyro else size.chains
         processes = min(chains, available_cores()) if pyro else 1
         firsts = [round(i * chains / processes) for i in range(processes + 1)]
-        outs = [self.folder / f"{name}-{chains}-{seed}-{i}.npz" for i in range(processes)]
+        length = (size.pyro_warmup, size.pyro_draws) if pyro else (size.warmup, size.draws)
+        called = "-".join(map(str, (name, chains, *length, seed)))
+        outs = [self.folder / f"{called}-{i}.npz" for i in range(processes)]
         running = [
             self.command(name, out, last - first, seed * 100 + first, first, threads=1 if pyro else None)
             for out, first, last in zip(outs, firsts[:-1], firsts[1:], strict=True)
+            if not out.exists()
         ]
         for process in running:
             finish(process)
