@@ -11,9 +11,11 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from mtbkd import registry
@@ -100,8 +102,9 @@ class Sweep:
         return [Run(folder, chosen) for folder, chosen in runs if folder is not None]
 
     def words(self, chosen: Mapping[str, str]) -> frozenset[str]:
-        """Those of one run."""
-        return frozenset([*self.constant, *(f"{key}={value}" for key, value in chosen.items())])
+        """Those of one run, as Hydra writes them."""
+        words = (*self.constant, *(f"{key}={value}" for key, value in chosen.items()))
+        return frozenset(map(as_hydra_writes, words))
 
     def do(self, root: Path, jobs: int = 1, config_dir: Path | None = None) -> list[Run]:
         """Do what is left, and give the finished runs; what went wrong is told, and leaves the others alone."""
@@ -113,6 +116,13 @@ class Sweep:
             for problem in problems_of(done.stderr) if done.returncode else ():
                 print(f"  {self.name}: {problem}", file=sys.stderr)
         return self.finished(root)
+
+
+@cache
+def as_hydra_writes(word: str) -> str:
+    """A word of the command as `.hydra/overrides.yaml` of a sweep's run has it: `key=true` is `key=True` there."""
+    parsed = OverridesParser.create().parse_override(word)
+    return f"{parsed.get_key_element()}={parsed.get_value_element_as_str()}"
 
 
 def problems_of(output: str) -> list[str]:

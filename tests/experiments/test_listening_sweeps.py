@@ -11,7 +11,7 @@ from experiments.listening import broken, coverage, labels, numbers, shift, teac
 from experiments.listening.problems import BREAST_CANCER
 from experiments.listening.scores import aupr
 from experiments.listening.study import Part, Settings, absent, estimate, keep, wanted
-from experiments.listening.sweeps import Sweep, problems_of
+from experiments.listening.sweeps import Sweep, as_hydra_writes, problems_of
 from mtbkd import registry
 from mtbkd.errors import InputError
 
@@ -38,6 +38,17 @@ def finish(root, sweep, folder, words, state="finished"):
     (path / "run.json").write_text(json.dumps({"state": state}))
     OmegaConf.save(OmegaConf.create(words), path / ".hydra" / "overrides.yaml")
     return path
+
+
+def test_words_are_compared_as_hydra_writes_them():
+    """As the sweeper of Hydra 1.3 does, which parses each word and writes its value anew."""
+    for word, written in {
+        "data.unlabelled=true": "data.unlabelled=True",
+        "student.hidden=[8, 4]": "student.hidden=[8,4]",
+        "data.labelled_fraction=0.02": "data.labelled_fraction=0.02",
+        "data.path=/a/b.npz": "data.path=/a/b.npz",
+    }.items():
+        assert as_hydra_writes(word) == written
 
 
 def test_the_command_is_what_a_person_would_type(sweep, tmp_path):
@@ -142,8 +153,9 @@ def test_average_precision_of_the_rarer_class_by_hand():
 def test_a_part_from_end_to_end(tmp_path, capsys):
     """Two weightings on breast cancer, two seeds; then once more, when nothing is left to do."""
     settings = Settings(quick=True, seeds=2, runs=tmp_path / "runs", results=tmp_path / "results")
+    swept = {"weighting": ("uniform", "entropy")}
     part = weightings.part(
-        BREAST_CANCER, "map", "mixture pool", {"weighting": ("uniform", "entropy")}, settings
+        BREAST_CANCER, "map", "mixture pool", swept, settings, ("teachers.trusted=[]", "fresh=false")
     )
     found = weightings.rows([part], settings)
     assert "4 runs, 0 of them finished" in capsys.readouterr().out
