@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from mtbkd.evaluation import sensitivity as evaluation
-from mtbkd.evaluation.sensitivity import mean_of_known
+from mtbkd.evaluation.sensitivity import beyond_chance, mean_of_known
 from mtbkd.inference_data import MIN_WEIGHTS
 from mtbkd.posterior import Posterior
 from mtbkd.priors.prior import TeacherPrior
@@ -29,7 +29,7 @@ def teacher_sensitivity(problem: Problem, student: Posterior, x: Tensor) -> dict
     """How the probability of the most probable class at held-out inputs `x` changes with each teacher's precision.
 
     None where there are no draws to reweight: for points and ensembles of them, for fewer than `MIN_WEIGHTS` draws,
-    where the teachers have strength 0, and where they speak of a layer, which predictions do not tell. approximate: the draws are not of the posterior itself but near it (SVI,
+    and where the teachers have strength 0. approximate: the draws are not of the posterior itself but near it (SVI,
     Laplace, stochastic gradients), and so is what they say of it.
     """
     kind = kind_of(student)
@@ -38,16 +38,16 @@ def teacher_sensitivity(problem: Problem, student: Posterior, x: Tensor) -> dict
     count = thinned.num_chains * thinned.num_draws
     if kind in ("point", "ensemble") or count < MIN_WEIGHTS or problem.strength == 0:
         return None
-    if problem.prior.layer is not None:
-        return None
     influence = problem.strength * influence_of(problem.prior, thinned, problem.data.pool.x)
     said = thinned.predict(x)
     top = said.by_chain[:, :, torch.arange(len(said)), said.labels]
     found = evaluation.sensitivity(influence.numpy(), top.numpy())
+    psens = [mean_of_known(one) for one in found.psens]
     teachers = {
         name: {
-            "psens": mean_of_known(found.psens[j]),
+            "psens": psens[j],
             "psens_by_chance": float(found.by_chance[j]),
+            "psens_beyond_chance": beyond_chance(psens[j], float(found.by_chance[j])),
             "change_per_percent": 0.01 * float(found.mean_change[j]),
             "change_error": 0.01 * float(found.mean_change_error[j]),
             "khat": float(found.khat[j]),
@@ -88,12 +88,13 @@ def sensitivity_table(found: Mapping[str, Any] | None) -> FoundTable | None:
     """A row a teacher, the one that the answer hangs on most first."""
     if found is None:
         return None
-    ordered = sorted(found["teachers"].items(), key=lambda item: -(item[1]["psens"] or 0.0))
+    ordered = sorted(found["teachers"].items(), key=lambda item: -(item[1]["psens_beyond_chance"] or 0.0))
     rows = tuple(
         (
             name,
             shown(said["psens"], ".2f"),
             shown(said["psens_by_chance"], ".2f"),
+            shown(said["psens_beyond_chance"], ".2f"),
             f"{shown(said['change_per_percent'], '+.5f')} ± {shown(said['change_error'], '.5f')}",
         )
         for name, said in ordered
@@ -101,7 +102,7 @@ def sensitivity_table(found: Mapping[str, Any] | None) -> FoundTable | None:
     return FoundTable(
         "Which teacher the answer hangs on",
         words(found),
-        ("Teacher", "Sensitivity", "By chance", "For 1% more"),
+        ("Teacher", "Sensitivity", "By chance", "Beyond chance", "For 1% more"),
         rows,
     )
 
@@ -109,11 +110,11 @@ def sensitivity_table(found: Mapping[str, Any] | None) -> FoundTable | None:
 def words(found: Mapping[str, Any]) -> str:
     """How to read the table."""
     said = [
-        f"How fast the student's probability of its most probable class changes, over {found['inputs']} held-out "
-        "inputs, as one teacher's precision is raised (power-scaling sensitivity). Above 0.05 the answer hangs on "
-        f"that teacher, as far as it is also above what {found['draws']} draws give by chance. The last column is "
-        "what 1% more precision of the teacher adds to that probability on average, and its Monte Carlo error. "
-        "Larger changes need a new fit."
+        "How fast the student's probability of its most probable class changes as one teacher's precision is raised: "
+        f"power-scaling sensitivity, the mean over {found['inputs']} held-out inputs. {found['draws']} draws give some "
+        "of it by chance; what is beyond that is the teacher's, and above 0.05 it counts. The last column is what 1% "
+        "more precision of the teacher adds to that probability on average, and its Monte Carlo error. Larger "
+        "changes need a new fit."
     ]
     if found["approximate"]:
         said.append("The draws are of an approximation to the posterior, and so is this.")

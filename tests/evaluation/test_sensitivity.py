@@ -6,7 +6,7 @@ import torch
 from scipy.special import gammaln, logsumexp
 
 from mtbkd.errors import InputError
-from mtbkd.evaluation.sensitivity import chance, changes, sensitivity
+from mtbkd.evaluation.sensitivity import beyond_chance, chance, changes, sensitivity
 from mtbkd.inference_data import power_scaling
 from mtbkd.priors import DirichletMixture
 from mtbkd.teachers import TeacherBank
@@ -176,6 +176,20 @@ def test_chance_falls_with_the_square_root_of_the_draws():
         chance(normals(4, s, 1, seed=3)[..., 0], normals(4, s, 60, seed=4), rng) for s in (100, 1600)
     )
     assert few / many == pytest.approx(4, rel=0.25)
+
+
+def test_what_is_beyond_chance_is_what_a_teacher_without_noise_has():
+    """T of deviation 10 correlates with all predictions at .075: its psens is that of .75 times a normal alone."""
+    g, noise = normals(4, 100, 16), normals(4, 100, 1, seed=1)
+    t = 3 * 4 * g.mean(2, keepdims=True) + 0.91**0.5 * 10 * noise
+    found = sensitivity(t, g)
+    alone = normals(1, 20000, 1)
+    exact = power_scaling(0.75 * alone[..., 0], alone)[0]
+    mean = found.psens.mean()
+    assert mean > 1.5 * exact
+    assert beyond_chance(mean, found.by_chance[0]) == pytest.approx(exact, rel=0.4)
+    assert beyond_chance(0.5, 0.3) == pytest.approx(0.4)
+    assert beyond_chance(0.3, 0.5) == 0
 
 
 def test_a_normal_by_hand():

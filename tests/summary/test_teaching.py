@@ -85,7 +85,10 @@ def test_influence_is_summed_over_the_pool_at_the_students_own_logits(chains, mo
 
 
 def test_a_prior_on_heads_is_told_what_each_head_gives(tmp_path):
-    problem, posterior = problem_of(tmp_path, "student=heads", "prior=heads", "student.heads=2")
+    problem, posterior = problem_of(
+        tmp_path, "student=heads", "prior=heads", "student.heads=2", "inference.draws=15"
+    )
+    assert teacher_sensitivity(problem, posterior, problem.data.test.x)["draws"] == 30
     x, rows = problem.data.pool.x, torch.arange(len(problem.data.pool))
     got = influence_of(problem.prior, posterior, x)
     weights = {name: v[1, 2] for name, v in posterior.values.items()}
@@ -150,6 +153,7 @@ def numbers(psens: float | None, khat: float = 0.1) -> dict[str, float | None]:
     return {
         "psens": psens,
         "psens_by_chance": 0.031,
+        "psens_beyond_chance": psens,
         "change_per_percent": -0.000214,
         "change_error": 0.00008,
         "khat": khat,
@@ -162,7 +166,7 @@ def test_the_teacher_that_most_hangs_on_comes_first():
         found | {"teachers": {"a": numbers(0.02), "b": numbers(0.3), "c": numbers(None)}}
     )
     assert [row[0] for row in table.rows] == ["b", "a", "c"]
-    assert table.rows[0] == ("b", "0.30", "0.03", "-0.00021 ± 0.00008")
+    assert table.rows[0] == ("b", "0.30", "0.03", "0.30", "-0.00021 ± 0.00008")
     assert table.rows[2][1] == "unknown"
     assert "16 held-out inputs" in table.text
     assert "400 draws" in table.text
