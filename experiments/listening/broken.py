@@ -4,7 +4,8 @@
 
 Digits with 5 % of the labels, four point teachers; the last one or two of them permuted (each class told as another) or
 random. The rows "two good alone" and "three good alone" are what there was to win: the same good teachers without the
-broken ones. Differences are to `uniform` with the same teachers.
+broken ones. Differences are to `uniform` with the same teachers and pool. In the mixture the student may follow whoever
+fits it and the labels best; in the product everybody is heard as the weights say.
 """
 
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from experiments.listening import teacher_sets, ways
 from experiments.listening.line_figure import Line, panels
 from experiments.listening.paired_table import shown, t_interval, table
 from experiments.listening.problems import DIGITS
-from experiments.listening.scores import DIFFERENCES, HEADINGS, scores_of, trust_of, weights_of
+from experiments.listening.scores import HEADINGS, differences, scores_of, trust_of, weights_of
 from experiments.listening.study import Part, Settings, command, runs_of
 from experiments.listening.sweeps import Sweep
 
@@ -37,21 +38,28 @@ BROKEN = {"four_good": 0, "one_permuted": 1, "two_permuted": 2, "one_random": 1,
 
 def parts(settings: Settings) -> list[Part]:
     """All sweeps of this part."""
-    found = []
-    for engine in ("map",) if settings.quick else ("map", "svi"):
-        words, seconds = DIGITS.with_engine(engine, settings.quick)
-        words = tuple(word for word in words if not word.startswith("teachers="))
-        swept = {"teachers": SETS, "weighting": ways.weightings(), "seed": settings.seeds_word()}
-        sweep = Sweep(f"broken-{engine}", (*words, settings.cache), swept, seconds)
-        found.append(Part(sweep, DIGITS.title, engine))
-    return found
+    engines = ("map",) if settings.quick else ("map", "svi")
+    return [
+        *(of_pool("mixture", engine, settings) for engine in engines),
+        of_pool("product", "map", settings),
+    ]
+
+
+def of_pool(pool: str, engine: str, settings: Settings) -> Part:
+    """Every rule on every set of teachers, their densities mixed or multiplied."""
+    words, seconds = DIGITS.with_engine(engine, settings.quick)
+    words = (*(word for word in words if not word.startswith("teachers=")), f"prior=dirichlet_{pool}")
+    swept = {"teachers": SETS, "weighting": ways.weightings(), "seed": settings.seeds_word()}
+    sweep = Sweep(f"broken-{engine}-{pool}", (*words, settings.cache), swept, seconds)
+    return Part(sweep, DIGITS.title, engine, f"{pool} pool")
 
 
 def rows(parts: list[Part], settings: Settings) -> pd.DataFrame:
     """A row a run: scores, and the weight and trust that the broken teachers got together."""
     found = []
     for part, run in runs_of(parts, settings, teacher_sets.write(settings.root / "conf")):
-        told = {"engine": part.engine, "teachers": run.swept["teachers"], "way": run.swept["weighting"]}
+        told = {"engine": part.engine, "pool": part.block, "teachers": run.swept["teachers"]}
+        told |= {"way": run.swept["weighting"]}
         trust = trust_of(run)
         heard = {"broken_weight": of_broken(weights_of(run))}
         heard |= {"broken_trust": of_broken(trust) if trust else None}
@@ -68,10 +76,10 @@ def markdown(found: pd.DataFrame) -> str:
     """A table a set of teachers, and what the learned trust says."""
     headings = {**HEADINGS, "broken_weight": "weight of the broken"}
     texts = []
-    for (engine, teachers), own in found.groupby(["engine", "teachers"], sort=False):
-        heading = f"### {DIGITS.title}: {engine}, {str(teachers).replace('_', ' ')}"
-        texts.append(f"{heading}\n\n{table(own, headings, DIFFERENCES, ways.BASELINE)}")
-    trust = found[found["broken_trust"].notna()]
+    for (engine, pool, teachers), own in found.groupby(["engine", "pool", "teachers"], sort=False):
+        heading = f"### {DIGITS.title}: {engine}, {pool}, {str(teachers).replace('_', ' ')}"
+        texts.append(f"{heading}\n\n{table(own, headings, differences(ways.BASELINE), ways.BASELINE)}")
+    trust = found[found["broken_trust"].notna() & (found["pool"] == "mixture pool")]
     lines = [
         f"| {engine} | {str(teachers).replace('_', ' ')} | {shown(t_interval(own['broken_trust']))} |"
         for (engine, teachers), own in trust.groupby(["engine", "teachers"], sort=False)
@@ -85,18 +93,15 @@ def markdown(found: pd.DataFrame) -> str:
 
 
 def figure(found: pd.DataFrame) -> "Figure":
-    """NLL against the number of broken teachers, permuted and random, by MAP."""
+    """NLL against the number of broken teachers, a panel a pool and kind, by MAP."""
     own = found[(found["engine"] == "map") & found["way"].isin(DRAWN) & found["teachers"].isin(list(BROKEN))]
     own = own.assign(number=own["teachers"].map(BROKEN))
-    lines = {
-        f"{how} teachers": [
-            Line.of(way, rows, "number", "nll")
-            for way, rows in own[own["teachers"].isin(["four_good", f"one_{how}", f"two_{how}"])].groupby(
-                "way", sort=False
-            )
-        ]
-        for how in teacher_sets.HOW
-    }
+    lines = {}
+    for pool, of_pool in own.groupby("pool", sort=False):
+        for how in teacher_sets.HOW:
+            sets = ("four_good", f"one_{how}", f"two_{how}")
+            drawn = of_pool[of_pool["teachers"].isin(sets)].groupby("way", sort=False)
+            lines[f"{how}, {pool}"] = [Line.of(way, rows, "number", "nll") for way, rows in drawn]
     return panels(lines, "broken teachers of four", "NLL on test rows")
 
 

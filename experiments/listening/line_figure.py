@@ -45,16 +45,19 @@ def panels(lines: Mapping[str, Sequence[Line]], x: str, y: str, log_x: bool = Fa
         for panel, (title, own) in zip(axes, lines.items(), strict=True):
             for line in own:
                 place = names.index(line.name)
-                panel.errorbar(
+                colour = SERIES[place % len(SERIES)]
+                style = STYLES[place // len(SERIES) % len(STYLES)]
+                half = np.nan_to_num(line.half)
+                panel.fill_between(
+                    line.x, line.mean - half, line.mean + half, color=colour, alpha=0.12, linewidth=0
+                )
+                panel.plot(
                     line.x,
                     line.mean,
-                    np.nan_to_num(line.half),
-                    color=SERIES[place % len(SERIES)],
-                    linestyle=STYLES[place // len(SERIES) % len(STYLES)],
+                    color=colour,
+                    linestyle=style,
                     marker="o",
                     markersize=3,
-                    capsize=2,
-                    elinewidth=0.8,
                     label=line.name,
                 )
             panel.set_title(title)

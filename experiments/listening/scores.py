@@ -11,7 +11,11 @@ HEADINGS = {
     "aupr": "AUPR of the rarer class",
     "ood_auroc": "OOD AUROC",
 }
-DIFFERENCES = {"accuracy": "accuracy − uniform", "nll": "NLL − uniform"}
+
+
+def differences(baseline: str) -> dict[str, str]:
+    """Headings of the scores whose difference to a baseline is told."""
+    return {"accuracy": f"accuracy − {baseline}", "nll": f"NLL − {baseline}"}
 
 
 def scores_of(run: Run) -> dict[str, float | None]:

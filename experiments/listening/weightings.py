@@ -4,9 +4,9 @@
 
 MTBKD_DATA names the folder of deeploc2_mtbkd.npz, fashion_mnist.npz and mnist.npz; without it, the made and
 scikit-learn's data alone. All weightings share one pool of the teachers, the mixture, with its own precision,
-concentration and strength; the published losses' methods are of the product pool, and compared there with `uniform`
-in that pool. Differences are to the first row of each table, seed by seed, with 95 % t intervals; a star where the
-interval excludes 0 (of twenty that differ by nothing, one has a star).
+concentration and strength, and once more the product pool, which the published losses' methods are of. Differences are
+to the first row of each table, seed by seed, with 95 % t intervals; a star where the interval excludes 0 (of twenty
+that differ by nothing, one has a star).
 """
 
 import pandas as pd
@@ -14,7 +14,7 @@ import pandas as pd
 from experiments.listening import ways
 from experiments.listening.paired_table import table
 from experiments.listening.problems import BREAST_CANCER, DIGITS, IMBALANCED, Problem
-from experiments.listening.scores import DIFFERENCES, HEADINGS, scores_of
+from experiments.listening.scores import HEADINGS, differences, scores_of
 from experiments.listening.study import Part, Settings, command, runs_of, way_of
 from experiments.listening.sweeps import Sweep
 
@@ -50,9 +50,10 @@ def parts(settings: Settings) -> list[Part]:
 
 def of_engine(problem: Problem, engine: str, settings: Settings) -> list[Part]:
     """The blocks of a small problem's table with this engine."""
+    product = {"weighting": ways.weightings()} if engine == "map" else POOLS
     found = [
         part(problem, engine, "mixture pool", {"weighting": ways.weightings()}, settings),
-        part(problem, engine, "product pool", POOLS, settings, ("prior=dirichlet_product",)),
+        part(problem, engine, "product pool", product, settings, ("prior=dirichlet_product",)),
     ]
     if problem.name in ("digits", "breast_cancer"):
         of_draws = {"weighting": (*POOLS["weighting"], *ways.OF_DRAWS)}
@@ -121,7 +122,8 @@ def markdown(found: pd.DataFrame) -> str:
     texts = []
     for (problem, engine, block), own in told.groupby(["problem", "engine", "block"], sort=False):
         heading = f"### {problem}: {engine}, {block}"
-        texts.append(f"{heading}\n\n{table(own, HEADINGS, DIFFERENCES, BLOCKS[str(block)])}")
+        baseline = BLOCKS[str(block)]
+        texts.append(f"{heading}\n\n{table(own, HEADINGS, differences(baseline), baseline)}")
     return "\n\n".join(texts)
 
 
