@@ -17,7 +17,7 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-from mtbkd import __version__, cli, pipeline
+from mtbkd import __version__, cli, pipeline, registry
 from mtbkd.comparison import compare
 from mtbkd.errors import InputError
 
@@ -238,7 +238,8 @@ def test_a_sweep_of_bad_input_alone_exits_with_2(mtbkd, words, tmp_path):
 def test_a_sweep_with_an_unknown_choice_never_begins(mtbkd, words, tmp_path):
     code, _, err = mtbkd("-m", *words, "weighting=entropy,nothing")
     assert code == 2
-    assert err == ["mtbkd: weighting=nothing: unknown choice; valid: entropy, uniform"]
+    valid = ", ".join(registry.names("weighting"))
+    assert err == [f"mtbkd: weighting=nothing: unknown choice; did you mean 'stacking'? valid: {valid}"]
     assert left(tmp_path) == []
 
 

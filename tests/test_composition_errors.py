@@ -10,7 +10,7 @@ from mtbkd.composition_errors import explain
     [
         (
             ["weighting=entropi"],
-            "weighting=entropi: unknown choice; did you mean 'entropy'? valid: entropy, uniform",
+            "weighting=entropi: unknown choice; did you mean 'entropy'? valid: accuracy, best, ",
         ),
         (["experiment=protiens"], "experiment=protiens: unknown choice; did you mean 'proteins'?"),
         (["hydra/launcher=jobli"], "hydra/launcher=jobli: unknown choice; did you mean 'joblib'?"),

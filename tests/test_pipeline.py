@@ -85,6 +85,7 @@ def test_metrics_have_one_shape(finished):
         "diagnostics",
         "timing",
         "versions",
+        "log_joint",
     ]
     assert list(metrics["teachers"]) == ["first", "drawn"]
     students = [metrics[name] for name in ("student", "kd_student", "label_only_student")]

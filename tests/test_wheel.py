@@ -54,7 +54,7 @@ def test_the_wheel_works_from_an_empty_folder(tmp_path):
     assert str(REPOSITORY) not in searched
 
     command = tmp_path / "venv" / "bin" / "mtbkd"
-    assert "weighting: entropy, uniform" in told(command, "--help", cwd=tmp_path / "empty", **path)
+    assert "weighting: accuracy, best" in told(command, "--help", cwd=tmp_path / "empty", **path)
     words = [*tiny_runs.tiny_overrides(tmp_path / "files"), "baseline=none", "hydra.run.dir=run"]
     last = told(command, *words, cwd=tmp_path / "empty", **path).splitlines()[-1]
     assert last == f"report: {tmp_path}/empty/run/report.html"
