@@ -61,16 +61,16 @@ def panels(lines: Mapping[str, Sequence[Line]], x: str, y: str, log_x: bool = Fa
                     label=line.name,
                 )
             panel.set_title(title)
+            panel.set_xlabel(x)
             if log_x:
                 panel.set_xscale("log")
         axes[0].set_ylabel(y)
-        figure.supxlabel(x, fontsize=9)
         handles = {
             label: handle
             for panel in axes
             for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)
         }
         figure.legend(
-            handles.values(), handles.keys(), loc="outside lower center", ncols=min(4, len(handles))
+            handles.values(), handles.keys(), loc="outside lower center", ncols=max(1, min(6, len(handles)))
         )
     return figure
