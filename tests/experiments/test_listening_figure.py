@@ -1,0 +1,30 @@
+"""Lines of the study's figures: their points and bands by hand, and the panels that show them."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from experiments.listening.line_figure import Line, panels
+
+
+def test_a_line_is_the_mean_at_each_x_with_its_interval():
+    rows = pd.DataFrame({"x": [2, 1, 2, 1, 3], "nll": [0.5, 1.0, 0.7, 2.0, None]})
+    line = Line.of("uniform", rows, "x", "nll")
+    assert line.x.tolist() == [1, 2, 3]
+    # Of two values t_1 is 12.706: half their difference times that.
+    np.testing.assert_allclose(line.mean, [1.5, 0.6, np.nan])
+    np.testing.assert_allclose(line.half[:2], [12.7062 * 0.5, 12.7062 * 0.1], rtol=1e-4)
+
+
+def test_panels_share_axes_and_colours():
+    rows = pd.DataFrame({"x": [1, 2], "nll": [0.5, 0.7]})
+    one, other = (Line.of(name, rows, "x", "nll") for name in ("uniform", "entropy"))
+    figure = panels({"left": [one, other], "right": [other]}, "teachers", "NLL")
+    left, right = figure.axes
+    assert [panel.get_title(loc="left") for panel in (left, right)] == ["left", "right"]
+    assert (left.get_ylabel(), left.get_xlabel(), right.get_xlabel()) == ("NLL", "teachers", "teachers")
+    assert left.lines[1].get_color() == right.lines[0].get_color() != left.lines[0].get_color()
+    assert left.lines[0].get_ydata().tolist() == pytest.approx([0.5, 0.7])
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["uniform", "entropy"]
+    assert panels({"empty": []}, "x", "y").axes
