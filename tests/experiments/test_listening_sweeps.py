@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import tiny_runs
 from omegaconf import OmegaConf
 
 from experiments.listening import broken, coverage, labels, numbers, shift, teacher_sets, ways, weightings
@@ -147,6 +148,23 @@ def test_average_precision_of_the_rarer_class_by_hand():
     assert aupr(np.stack([1 - p, p], 1), y) == pytest.approx((1 + 2 / 3) / 2)
     assert aupr(np.stack([p, 1 - p], 1), 1 - y) == pytest.approx((1 + 2 / 3) / 2), "whichever class is rarer"
     assert aupr(np.full((4, 3), 1 / 3), np.array([0, 1, 2, 0])) is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PARTS)
+@pytest.mark.parametrize("quick", [True, False])
+def test_every_sweep_is_a_valid_command(name, quick, tmp_path):
+    """The last run of each is composed and typed, as the command would before any work."""
+    settings = Settings(quick=quick, seeds=2, runs=tmp_path, data=tmp_path)
+    teacher_sets.write(tmp_path)
+    for part in PARTS[name](settings):
+        *_, last = part.sweep.combinations()
+        words = [*part.sweep.words(last), f"hydra.searchpath=[file://{tmp_path}]"]
+        config = tiny_runs.resolved(*sorted(words))
+        assert config.methods["inference"] == part.engine
+        assert config.methods["report"] == "none"
+        if "weighting" in last:
+            assert config.methods["weighting"] == last["weighting"]
 
 
 @pytest.mark.slow
