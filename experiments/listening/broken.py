@@ -61,8 +61,10 @@ def rows(parts: list[Part], settings: Settings) -> pd.DataFrame:
         told = {"engine": part.engine, "pool": part.block, "teachers": run.swept["teachers"]}
         told |= {"way": run.swept["weighting"]}
         trust = trust_of(run)
-        heard = {"broken_weight": of_broken(weights_of(run))}
-        heard |= {"broken_trust": of_broken(trust) if trust else None}
+        heard = {
+            "broken_weight": of_broken(weights_of(run)),
+            "broken_trust": of_broken(trust) if trust else None,
+        }
         found.append({**told, "seed": run.seed, **scores_of(run), **heard})
     return pd.DataFrame(found)
 

@@ -73,11 +73,13 @@ def table(
     compared = [name for name in there if name in differences] if baseline in set(found["way"]) else []
     head = ["way", "seeds", *(scores[name] for name in there), *(differences[name] for name in compared)]
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
-    by_way = {way: rows.set_index("seed") for way, rows in found.groupby("way", sort=False)}
+    by_way = {str(way): rows.set_index("seed") for way, rows in found.groupby("way", sort=False)}
     for way, rows in by_way.items():
-        cells = [str(way), str(len(rows)), *(shown(t_interval(rows[name])) for name in there)]
+        cells = [way, str(len(rows)), *(shown(t_interval(rows[name])) for name in there)]
         for name in compared:
             itself = way == baseline
-            cells.append("" if itself else shown(paired(rows[name], by_way[baseline][name]), signed=True))
+            cells.append(
+                "" if itself else shown(paired(rows[name], by_way[str(baseline)][name]), signed=True)
+            )
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)

@@ -87,6 +87,6 @@ def write(folder: Path, sets: Mapping[str, Members] | None = None) -> Path:
     """Write `teachers/NAME.yaml` of each set below the folder, and return the folder."""
     (folder / "teachers").mkdir(parents=True, exist_ok=True)
     for name, members in (all_sets() if sets is None else sets).items():
-        content = {"name": name, "members": members, "cache": None, "trusted": []}
+        content: dict[str, Any] = {"name": name, "members": members, "cache": None, "trusted": []}
         OmegaConf.save(OmegaConf.create(content), folder / "teachers" / f"{name}.yaml")
     return folder

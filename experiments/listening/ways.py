@@ -1,5 +1,7 @@
 """The ways of listening that there are, found by themselves: a new weighting or published method enters every table."""
 
+from typing import Any
+
 from omegaconf import OmegaConf
 
 from mtbkd import registry
@@ -27,7 +29,8 @@ def published() -> tuple[str, ...]:
     """Names of `conf/experiment` that are a method of the literature."""
     found = []
     for path in sorted((conf_folder() / "experiment").glob("*.yaml")):
-        defaults = OmegaConf.load(path).get("defaults") or []
+        content: Any = OmegaConf.load(path)
+        defaults = content.get("defaults") or []
         decided = {str(key).split("/")[-1] for entry in defaults if hasattr(entry, "keys") for key in entry}
         if decided and not decided & set(NOT_DECIDED):
             found.append(path.stem)

@@ -9,6 +9,8 @@ to the first row of each table, seed by seed, with 95 % t intervals; a star wher
 that differ by nothing, one has a star).
 """
 
+from collections.abc import Mapping
+
 import pandas as pd
 
 from experiments.listening import ways
@@ -29,7 +31,7 @@ BLOCKS = {
 PUBLISHED = "published, product pool"
 # Rules that are run where all of them would take too long.
 FEW = ("uniform", "entropy", "learned")
-POOLS = {"weighting": ("uniform", "entropy")}
+POOLS: Mapping[str, tuple[str, ...]] = {"weighting": ("uniform", "entropy")}
 
 
 def parts(settings: Settings) -> list[Part]:
@@ -93,7 +95,7 @@ def part(
     problem: Problem,
     engine: str,
     block: str,
-    swept: dict[str, tuple[str, ...]],
+    swept: Mapping[str, tuple[str, ...]],
     settings: Settings,
     more: tuple[str, ...] = (),
 ) -> Part:
