@@ -20,6 +20,7 @@ def entropy(bank: TeacherBank, labels: Tensor | None = None) -> Tensor:
         H_m = -sum_k p_mk log p_mk,    w_m = (1 - H_m / sum_j H_j) / (M - 1)
 
     The entropy of a teacher that knows only some classes is that of these: how sure it is of what it speaks of, though
-    the input may be of none of them. One teacher, or a row where every H is 0, gets uniform weights: the formula is 0/0 there.
+    the input may be of none of them. One teacher, or a row where every H is 0, gets uniform weights: the formula is 0/0
+    there.
     """
     return complement(torch.special.entr(bank.mean_probs()).sum(-1).T)

@@ -3,9 +3,12 @@
     phi ~ Dirichlet(a, ..., a)
     p(y_i | phi) = sum_m w_m(x_i) p_m(y_i),    w_m(x) = phi_m e_m(x) / sum_j phi_j e_j(x)
 
-e are the entropy weights, or uniform ones, and p_m is at temperature 1. phi is sampled first, and its posterior mean
-plugged into the prior of the student: a cut, through which the teacher factor never informs phi. Learned inside that
-factor, phi would measure whom the student already follows, and a teacher whose labels are permuted can win.
+e are uniform weights, or the entropy weights, and p_m is at temperature 1. Entropy weights come before trust: of two
+teachers one that is always certain has all of the weight, whatever the labels say of it, so they are not the default.
+
+phi is sampled first, and its posterior mean plugged into the prior of the student: a cut, through which the teacher
+factor never informs phi. Learned inside that factor, phi would measure whom the student already follows, and a teacher
+whose labels are permuted can win.
 """
 
 import logging
@@ -26,15 +29,15 @@ from mtbkd.weighting.weights import Weights
 log = logging.getLogger("mtbkd")
 
 RULE = "weighting 'learned'"
-BASES = {"entropy": entropy, "uniform": uniform}
+BASES = {"uniform": uniform, "entropy": entropy}
 
 
 @dataclass(frozen=True)
 class LearnedConfig:
-    """concentration: a, of every teacher; base: e, 'entropy' or 'uniform'; num_chains, warmup, draws: of HMC."""
+    """concentration: a, of every teacher; base: e, 'uniform' or 'entropy'; num_chains, warmup, draws: of HMC."""
 
     concentration: float = 1.0
-    base: str = "entropy"
+    base: str = "uniform"
     num_chains: int = 4
     warmup: int = 200
     draws: int = 250
@@ -52,7 +55,7 @@ def learned(
     held_out: HeldOut | None = None,
     seed: int = 0,
     concentration: float = 1.0,
-    base: str = "entropy",
+    base: str = "uniform",
     num_chains: int = 4,
     warmup: int = 200,
     draws: int = 250,

@@ -226,7 +226,7 @@ def example(num_rows: int = 30) -> HeldOut:
 def test_weights_are_trust_times_entropy_weights_at_the_mean():
     held_out, y = example(), np.array([0, 1, 2, 0])
     bank = TeacherBank.from_probs({"a": noisy(y, 1.0, 14), "b": noisy(y, 0.5, 15)})
-    heard = weighting.learned(bank, None, held_out)
+    heard = weighting.learned(bank, None, held_out, base="entropy")
     assert heard.found["trust"].shape == (1000, 2)
     torch.testing.assert_close(heard.found["trust"].sum(-1), torch.ones(1000))
     expected = heard.found["trust"].mean(0) * torch.from_numpy(entropy_weights(bank.mean_probs().numpy())).T
@@ -328,3 +328,14 @@ def test_bad_settings_are_refused(given, told):
     held_out = example()
     with pytest.raises(InputError, match=told):
         weighting.learned(held_out.bank, None, held_out, **given)
+
+
+def test_certainty_does_not_outvote_labels():
+    """Always certain and wrong at random, a teacher has entropy weight 1 of two; trust comes from labels alone."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(3, size=80)
+    certain = np.eye(3)[rng.integers(3, size=80)]
+    modest = 0.7 * np.eye(3)[y] + 0.1
+    held_out = held({"certain": certain, "modest": modest}, y)
+    assert weighting.entropy(held_out.bank)[0].tolist() == [1.0, 0.0]
+    assert weighting.learned(held_out.bank, None, held_out).teachers[0, 1] > 0.9
