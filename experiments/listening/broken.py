@@ -49,7 +49,8 @@ def of_pool(pool: str, engine: str, settings: Settings) -> Part:
     """Every rule on every set of teachers, their densities mixed or multiplied."""
     words, seconds = DIGITS.with_engine(engine, settings.quick)
     words = (*(word for word in words if not word.startswith("teachers=")), f"prior=dirichlet_{pool}")
-    swept = {"teachers": SETS, "weighting": ways.weightings(), "seed": settings.seeds_word()}
+    chosen = DRAWN if settings.quick and pool == "product" else ways.weightings()
+    swept = {"teachers": SETS, "weighting": chosen, "seed": settings.seeds_word()}
     sweep = Sweep(f"broken-{engine}-{pool}", (*words, settings.cache), swept, seconds)
     return Part(sweep, DIGITS.title, engine, f"{pool} pool")
 

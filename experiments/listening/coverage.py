@@ -38,9 +38,9 @@ ENGINES: dict[str, tuple[tuple[str, ...], float]] = {
             "inference.warm_start=300",
             EAGER,
         ),
-        10.0,
+        16.0,
     ),
-    "svi": (("inference.warm_start=300", "inference.steps=1500", "inference.draws=1000", EAGER), 5.0),
+    "svi": (("inference.warm_start=300", "inference.steps=1500", "inference.draws=1000", EAGER), 6.0),
 }
 QUICK_ENGINES: dict[str, tuple[tuple[str, ...], float]] = {
     "hmc": (
@@ -52,7 +52,7 @@ QUICK_ENGINES: dict[str, tuple[tuple[str, ...], float]] = {
             "inference.warm_start=100",
             EAGER,
         ),
-        2.5,
+        4.5,
     )
 }
 VOTES = ("teachers=supplied", "weighting=uniform", "prior.concentration=5")

@@ -52,7 +52,8 @@ def parts(settings: Settings) -> list[Part]:
 
 def of_engine(problem: Problem, engine: str, settings: Settings) -> list[Part]:
     """The blocks of a small problem's table with this engine."""
-    product = {"weighting": ways.weightings()} if engine == "map" else POOLS
+    every = engine == "map" and not (settings.quick and problem.name != "digits")
+    product = {"weighting": ways.weightings()} if every else POOLS
     found = [
         part(problem, engine, "mixture pool", {"weighting": ways.weightings()}, settings),
         part(problem, engine, "product pool", product, settings, ("prior=dirichlet_product",)),
