@@ -14,7 +14,7 @@ import pandas as pd
 
 from experiments.listening import teacher_sets, ways
 from experiments.listening.line_figure import Line, panels
-from experiments.listening.paired_table import shown, t_interval, table
+from experiments.listening.paired_table import overview, shown, t_interval, table
 from experiments.listening.problems import DIGITS
 from experiments.listening.scores import HEADINGS, differences, scores_of, trust_of, weights_of
 from experiments.listening.study import Part, Settings, command, runs_of
@@ -76,12 +76,22 @@ def of_broken(by_teacher: dict[str, float]) -> float:
 
 
 def markdown(found: pd.DataFrame) -> str:
-    """A table a set of teachers, and what the learned trust says."""
+    """NLL at a glance, what the learned trust says, and a table a set of teachers."""
     headings = {**HEADINGS, "broken_weight": "weight of the broken"}
-    texts = []
+    texts = [
+        f"### NLL at a glance: {engine}, {pool}\n\n{overview(own, 'nll', 'teachers')}"
+        for (engine, pool), own in found.groupby(["engine", "pool"], sort=False)
+    ]
+    if trusted := trust_table(found):
+        texts.append(trusted)
     for (engine, pool, teachers), own in found.groupby(["engine", "pool", "teachers"], sort=False):
         heading = f"### {DIGITS.title}: {engine}, {pool}, {str(teachers).replace('_', ' ')}"
         texts.append(f"{heading}\n\n{table(own, headings, differences(ways.BASELINE), ways.BASELINE)}")
+    return "\n\n".join(texts)
+
+
+def trust_table(found: pd.DataFrame) -> str:
+    """The learned trust in the broken teachers together, a row a set; empty where none was learned."""
     trust = found[found["broken_trust"].notna() & (found["pool"] == "mixture pool")]
     lines = [
         f"| {engine} | {str(teachers).replace('_', ' ')} | {shown(t_interval(own['broken_trust']))} |"
@@ -92,7 +102,7 @@ def markdown(found: pd.DataFrame) -> str:
         "| engine | teachers | trust |",
         "|---|---|---|",
     ]
-    return "\n\n".join([*texts, "\n".join([*head, *lines])]) if lines else "\n\n".join(texts)
+    return "\n".join([*head, *lines]) if lines else ""
 
 
 def figure(found: pd.DataFrame) -> "Figure":

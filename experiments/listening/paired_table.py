@@ -83,3 +83,14 @@ def table(
             )
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def overview(found: pd.DataFrame, score: str, across: str) -> str:
+    """A Markdown table of one score: a row a way, a column a value of `across`, mean ± half of the seeds' interval."""
+    columns = list(dict.fromkeys(found[across]))
+    head = ["way", *(str(value).replace("_", " ") for value in columns)]
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    for way, rows in found.groupby("way", sort=False):
+        cells = (shown(t_interval(rows.loc[rows[across] == value, score])) for value in columns)
+        lines.append(f"| {' | '.join([str(way), *cells])} |")
+    return "\n".join(lines)

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from experiments.listening.paired_table import Interval, paired, shown, t_interval, table
+from experiments.listening.paired_table import Interval, overview, paired, shown, t_interval, table
 
 
 def test_the_interval_is_students():
@@ -68,3 +68,19 @@ def test_the_table_leaves_out_what_no_run_has():
     assert lines[4] == "| best | 2 | ∞ |  |"
     without = table(pd.DataFrame(rows), {"nll": "NLL"}, {"nll": "d"}, "absent")
     assert without.splitlines()[0] == "| way | seeds | NLL |"
+
+
+def test_one_score_at_a_glance():
+    rows = [
+        ("uniform", "good", 0.1),
+        ("uniform", "one_bad", 0.5),
+        ("uniform", "good", 0.2),
+        ("best", "good", None),
+    ]
+    text = overview(pd.DataFrame(rows, columns=["way", "teachers", "nll"]), "nll", "teachers")
+    assert text.splitlines() == [
+        "| way | good | one bad |",
+        "|---|---|---|",
+        "| uniform | 0.150 ± 0.635 | 0.500 |",
+        "| best | ∞ |  |",
+    ]
