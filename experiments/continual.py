@@ -9,14 +9,17 @@ answers, even or odd class, in every task). What a student brings to its next ta
     fine_tuning   the weights alone: MAP from where it was
     refitting     the same by SVI, so that what follows is not credited with the engine's own effect
     prior         its posterior, as the prior on its weights: `PosteriorWeights`, as VCL (Nguyen et al. 2018)
-    teacher       its posterior, as a teacher at the new task's inputs, of the classes it knows (a Dirichlet; as LwF)
+    teacher       its posterior, as a teacher at the new task's inputs, of the classes it knows (as LwF)
     both          both
     joint         all rows of all tasks so far: what the others are to be compared with
 
-All but the first are SVI with the toolkit's own settings, and nothing was tuned. Accuracy on the test rows of each task
-after each task; forgetting is the mean over tasks but the last of the best accuracy before the last task less that
-after it (Chaudhry et al. 2018). A study that was stopped goes on behind what its table has (after a change of settings,
-remove the file).
+All but the first are SVI, of 700 steps and otherwise the toolkit's settings. One thing was changed after a look at the
+table: the teacher counts as much as a label does, as in LwF; with a precision by moments (up to 20 labels) it outvotes
+the new task's labels, and the student of `domain` ends at chance (.50). Nothing else was tuned.
+
+Measured is accuracy on the test rows of each task after each task; forgetting is the mean over tasks but the last of
+the best accuracy before the last task less that after it (Chaudhry et al. 2018). A study that was stopped goes on
+behind what its table has (after a change of settings, remove the file).
 """
 
 import argparse
@@ -56,6 +59,7 @@ ARMS = {
     "joint": "all tasks together",
 }
 SEEDS = 5
+TEACHER = 1.0  # pseudo-observations at an input: as many as its label is
 FASHION_ROWS = {"train": 200, "test": 100}  # of each class
 
 
@@ -158,7 +162,7 @@ def teaching(before: Posterior, x: Tensor, known: frozenset[int], answers: int) 
     predictions = {"before": PredictiveTeacher("before", before, "").predict(rows)}
     classes = torch.tensor([[k in known for k in range(answers)]])
     bank = TeacherBank.from_predictions(predictions, rows.hash, classes=classes)
-    return DirichletMixture(bank, weighting.uniform(bank))
+    return DirichletMixture(bank, weighting.uniform(bank), TEACHER, precision="fixed")
 
 
 def sequence(

@@ -101,6 +101,7 @@ def test_a_teacher_speaks_of_the_answers_it_learned(rows):
     before = learn("teacher", tasks[:1], None, 10, TINY, 0)
     prior = teaching(before, tasks[1].x, tasks[0].known, 10)
     assert prior.num_known.tolist() == [2]
+    assert (prior.precision == 1).all()  # as much as a label, however sure it is
     assert prior.num_rows == len(tasks[1].x)
     own = before.predict(tasks[1].x).probs[..., :2]
     proportions = (own / own.sum(-1, keepdim=True)).mean(0)
