@@ -86,7 +86,7 @@ def test_total_strength_does_not_change_with_teachers_or_weighting(num_teachers,
 def test_every_prior_serves_any_leading_dimensions(name):
     bank = random_bank(3, 5, 4)
     prior = registry.find("prior", name).build(registry.default_config("prior", name), bank, uniform(bank))
-    logits = torch.randn(2, 6, 3, 4, generator=torch.Generator().manual_seed(0))
+    logits = torch.randn(2, 6, 3, prior.num_outputs, generator=torch.Generator().manual_seed(0))
     rows = torch.tensor([4, 0, 2])
     value, shares = prior.log_prob(logits, rows), prior.responsibilities(logits, rows)
     assert value.shape == (2, 6, 3)
