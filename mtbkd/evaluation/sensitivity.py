@@ -16,7 +16,8 @@ from numpy.typing import ArrayLike
 from mtbkd.errors import InputError
 from mtbkd.inference_data import MIN_WEIGHTS, ess, pareto_khat, power_scaling
 
-DELTA = 0.01
+DELTA = 0.01  # as Kallioinen et al. 2024 have it, and less where the weights would differ by more than so many nats
+LARGEST = 0.1
 SHIFTS = 4  # pairings of draws with other draws' T, by which chance is told
 
 
@@ -56,14 +57,27 @@ def sensitivity(influence: ArrayLike, predictions: ArrayLike, seed: int = 0) -> 
     rng = np.random.default_rng(seed)
     change, mean_change, error = changes(t, g)
     columns = [t[..., j] for j in range(t.shape[2])]
+    deltas = [step_of(one) for one in columns]
     return Sensitivity(
-        psens=np.stack([power_scaling(one, g, DELTA) for one in columns]),
+        psens=np.stack([power_scaling(one, g, d) for one, d in zip(columns, deltas, strict=True)]),
         by_chance=np.array([chance(one, g, rng) for one in columns]),
         change=change,
         mean_change=mean_change,
         mean_change_error=error,
-        khat=np.array([max(pareto_khat(sign * DELTA * one.ravel()) for sign in (1, -1)) for one in columns]),
+        khat=np.array(
+            [
+                max(pareto_khat(sign * d * one.ravel()) for sign in (1, -1))
+                for one, d in zip(columns, deltas, strict=True)
+            ]
+        ),
     )
+
+
+def step_of(influence: np.ndarray) -> float:
+    """delta of one teacher, `[C, S]`: small enough for a derivative. On a student of thousands of weights T differs by
+    a hundred nats between draws, and at .01 the weights of a few draws would be all."""
+    spread = float(influence.std())
+    return DELTA if spread * DELTA <= LARGEST else LARGEST / spread
 
 
 def changes(influence: np.ndarray, predictions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -87,7 +101,7 @@ def chance(influence: np.ndarray, predictions: np.ndarray, rng: np.random.Genera
     for _ in range(SHIFTS):
         order, turns = rng.permutation(chains), rng.integers(draws, size=(chains,))
         paired = np.stack([np.roll(influence[c], k) for c, k in zip(order, turns, strict=True)])
-        found.append(power_scaling(paired, predictions, DELTA))
+        found.append(power_scaling(paired, predictions, step_of(influence)))
     return mean_of_known(np.stack(found))
 
 

@@ -19,7 +19,8 @@ from mtbkd.summary.diagnosis import kind_of
 PREDICTIONS = 4_000_000
 FEWEST, MOST = 100, 400
 
-ROWS = 2048  # of the pool at a time, and fewer where they would take more than so many elements
+MOST_ROWS = 8192  # of the pool that influences are taken of, evenly spread
+ROWS = 2048  # of them at a time, and fewer where they would take more than so many elements
 ELEMENTS = 20_000_000
 
 HEAVY_TAIL = 0.7  # k-hat above which an average over draws is one over few of them
@@ -33,7 +34,7 @@ def teacher_sensitivity(problem: Problem, student: Posterior, x: Tensor) -> dict
     Laplace, stochastic gradients), and so is what they say of it.
     """
     kind = kind_of(student)
-    most = max(FEWEST, min(MOST, PREDICTIONS // len(problem.data.pool)))
+    most = max(FEWEST, min(MOST, PREDICTIONS // min(MOST_ROWS, len(problem.data.pool))))
     thinned = student.thin(most)
     count = thinned.num_chains * thinned.num_draws
     if kind in ("point", "ensemble") or count < MIN_WEIGHTS or problem.strength == 0:
@@ -58,13 +59,15 @@ def teacher_sensitivity(problem: Problem, student: Posterior, x: Tensor) -> dict
 
 
 def influence_of(prior: TeacherPrior, posterior: Posterior, x: Tensor) -> Tensor:
-    """`TeacherPrior.influence` of each draw, summed over the pool's rows `x`, `[C, S, M]` float64."""
+    """`TeacherPrior.influence` of each draw, summed over the pool's rows `x`, `[C, S, M]` float64; of a large pool from
+    evenly spread rows, their sum scaled."""
+    used = min(len(x), MOST_ROWS)
     count = posterior.num_chains * posterior.num_draws
     total = torch.zeros(count, len(prior.names), dtype=torch.float64)
     size = max(1, min(ROWS, ELEMENTS // (count * prior.num_classes * len(prior.names))))
-    for rows in torch.arange(len(x)).split(size):
+    for rows in (torch.arange(used) * len(x) // used).split(size):
         total += prior.influence(what_the_prior_speaks_of(prior, posterior, x[rows]), rows).double().sum(1)
-    return total.unflatten(0, (posterior.num_chains, -1))
+    return len(x) / used * total.unflatten(0, (posterior.num_chains, -1))
 
 
 def what_the_prior_speaks_of(prior: TeacherPrior, posterior: Posterior, x: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from scipy.special import gammaln, logsumexp
 
 from mtbkd.errors import InputError
-from mtbkd.evaluation.sensitivity import beyond_chance, chance, changes, sensitivity
+from mtbkd.evaluation.sensitivity import beyond_chance, chance, changes, sensitivity, step_of
 from mtbkd.inference_data import power_scaling
 from mtbkd.priors import DirichletMixture
 from mtbkd.teachers import TeacherBank
@@ -309,3 +309,9 @@ def test_the_order_of_teachers_is_that_of_new_fits_of_a_real_student():
     # Both are known to some 3 %; what is not linear within a fifth is about as much.
     np.testing.assert_allclose(np.abs(found.change).mean(1), np.abs(exact).mean(1), rtol=0.15)
     assert np.corrcoef(found.change.ravel(), exact.ravel())[0, 1] > 0.98
+
+
+def test_steps_are_small_where_the_draws_differ_much():
+    """Of log weights 0 and 40 the standard deviation is 20: steps of .005 change them by .1, as much as is allowed."""
+    assert step_of(np.array([[0.0, 40.0]])) == pytest.approx(0.005)
+    assert step_of(np.array([[0.0, 2.0]])) == 0.01

@@ -31,6 +31,17 @@ def chains(tmp_path_factory) -> tuple[Problem, Posterior]:
     return problem_of(tmp_path_factory.mktemp("teaching"), *few, "prior.strength=0.5")
 
 
+def test_influences_of_a_large_pool_are_of_evenly_spread_rows(chains, monkeypatch):
+    problem, posterior = chains
+    x, rows = problem.data.pool.x, torch.arange(3) * len(problem.data.pool) // 3
+    monkeypatch.setattr(module, "MOST_ROWS", 3)
+    one_by_one = [
+        problem.prior.influence(posterior.predict(x[i : i + 1]).probs.log(), torch.tensor([i])) for i in rows
+    ]
+    expected = len(x) / 3 * torch.cat(one_by_one, 1).double().sum(1).unflatten(0, (posterior.num_chains, -1))
+    torch.testing.assert_close(influence_of(problem.prior, posterior, x), expected, rtol=1e-4, atol=1e-4)
+
+
 # ---- learned trust -------------------------------------------------------------------------------------------------
 
 
