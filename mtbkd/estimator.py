@@ -33,7 +33,7 @@ from mtbkd.students.weight_prior import NormalWeights
 from mtbkd.teachers.asking import Shown, teach_and_ask, warn_of_rows_learned
 from mtbkd.teachers.bank import TeacherBank
 from mtbkd.teachers.given import is_fitted, known_classes, named
-from mtbkd.temperature import temper
+from mtbkd.temperature import temper, temperatures
 from mtbkd.weighting import Weights, weigh
 
 # Probabilities of all draws that `predict_proba` holds at once: 64 MB.
@@ -199,7 +199,8 @@ class MTBKDClassifier(ClassifierMixin, BaseEstimator):
             held_out = HeldOut(banks["held_out"], labels["held_out"]) if "held_out" in banks else None
             return dataclasses.replace(offer, held_out=held_out)
 
-        banks = temper(choices.temperature, banks, labels["pool"], known(banks))
+        tau = temperatures(choices.temperature, banks["pool"], labels["pool"], known(banks))
+        banks = temper(choices.temperature, banks, tau)
         return banks["pool"], weigh(choices.weighting, banks["pool"], labels["pool"], known(banks))
 
     def _offer(self, x: Tensor, data: DistillationData, seed: int) -> Offer:

@@ -5,11 +5,11 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from mtbkd import registry
 from mtbkd.augmentation import augment
@@ -35,7 +35,7 @@ from mtbkd.teachers import BankCache, Teacher, TeacherBank, ask_all, build_teach
 from mtbkd.teachers.features import ask_features, check_askable
 from mtbkd.teachers.fingerprint import file_hash, fingerprint, parts_of
 from mtbkd.teachers.selection import Selection, needs_labels, select_teachers
-from mtbkd.temperature import temper
+from mtbkd.temperature import temper, temperatures
 from mtbkd.weighting import Weights, weigh
 
 log = logging.getLogger("mtbkd")
@@ -74,6 +74,7 @@ class Problem:
     banks: by split, of the splits that every teacher covers; missing: why the others have none
     selection: how the teachers were chosen, None where all are heard; those dropped are in no bank
     strength: beta, the power on the teacher factor
+    temperatures: what each teacher's logits were divided by, one number or `[N]` of the pool's rows
     """
 
     data: DistillationData
@@ -84,6 +85,7 @@ class Problem:
     hints: FeatureTransfer | None = None
     selection: Selection | None = None
     strength: float = 1.0
+    temperatures: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 def prepare(config: RunConfig) -> Ingredients:
@@ -119,7 +121,9 @@ def ask(config: RunConfig, ingredients: Ingredients, progress: Progress) -> Prob
     for reason in missing.values():
         log.info(reason)
     offer = offer_of(config, data, banks, progress)
-    banks = temper(config.temperature, banks, data.pool.y, offer)
+    tau = temperatures(config.temperature, banks["pool"], data.pool.y, offer)
+    named = dict(zip(banks["pool"].names, tau.unbind(), strict=True))
+    banks = temper(config.temperature, banks, tau)
     banks, selection = choose_teachers(config, data, banks, missing)
     offer = offer_of(config, data, banks, progress)
     said = ask_features(ingredients.teachers, config.features.pairs, data.pool, ingredients.cache, progress)
@@ -127,7 +131,7 @@ def ask(config: RunConfig, ingredients: Ingredients, progress: Progress) -> Prob
     weights = weigh(config.weighting, pool, data.pool.y, offer)
     prior = registry.find("prior", config.methods["prior"]).build(config.prior, pool, weights)
     hints = registry.find("features", config.methods["features"]).build(config.features, pool)
-    return Problem(data, banks, missing, weights, prior, hints, selection, config.prior.strength)
+    return Problem(data, banks, missing, weights, prior, hints, selection, config.prior.strength, named)
 
 
 def choose_teachers(

@@ -27,6 +27,7 @@ def teaching(problem: Problem, student: Posterior, x: Tensor) -> dict[str, Any]:
     """
     return {
         "weights": weights(problem),
+        "temperatures": temperatures(problem),
         "trust": trust(problem),
         "sensitivity": teacher_sensitivity(problem, student, x),
         "selection": selection(problem),
@@ -37,6 +38,7 @@ def teaching_tables(found: Found) -> tuple[FoundTable, ...]:
     """The tables of what `teaching` found."""
     tables = [
         selection_table(found["selection"]),
+        temperature_table(found["temperatures"]),
         trust_table(found["trust"]),
         sensitivity_table(found["sensitivity"]),
     ]
@@ -48,6 +50,25 @@ def weights(problem: Problem) -> dict[str, float]:
     """Each teacher's weight, the mean over the pool."""
     means = problem.prior.weights.double().mean(0).tolist()
     return dict(zip(problem.prior.names, means, strict=True))
+
+
+def temperatures(problem: Problem) -> dict[str, float]:
+    """What each teacher's logits were divided by, the mean over the pool where each row has its own."""
+    named = problem.temperatures
+    return {name: float(named[name].double().mean()) for name in problem.prior.names if name in named}
+
+
+def temperature_table(found: Found) -> FoundTable | None:
+    """A row a teacher; none where all are heard as they speak."""
+    if all(tau == 1 for tau in found.values()):
+        return None
+    return FoundTable(
+        "Temperatures",
+        "What each teacher's logits were divided by before it was heard, the mean over inputs: above 1 it speaks more "
+        "softly, below 1 more sharply.",
+        ("Teacher", "Temperature"),
+        tuple((name, f"{tau:.2f}") for name, tau in found.items()),
+    )
 
 
 # ---- learned trust -------------------------------------------------------------------------------------------------

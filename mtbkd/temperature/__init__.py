@@ -24,14 +24,12 @@ def temperatures(
     return found
 
 
-def temper(
-    config: Any, banks: Mapping[str, TeacherBank], labels: Tensor | None = None, offer: Offer | None = None
-) -> dict[str, TeacherBank]:
-    """Every split's bank at its temperatures: those found on the pool, or, where each row has its own, on that split.
+def temper(config: Any, banks: Mapping[str, TeacherBank], tau: Tensor) -> dict[str, TeacherBank]:
+    """Every split's bank at its temperatures: tau `[M]`, or, where each row of the pool has its own (`[M, N]`), those
+    that the rule `config` finds on that split.
 
-    banks: by split, 'pool' among them; labels: `[N]` of the pool
+    banks: by split, 'pool' among them, whose temperatures `tau` are
     """
-    tau = temperatures(config, banks["pool"], labels, offer)
     if tau.dim() == 1:
         return {split: bank.tempered(tau) for split, bank in banks.items()}
     found = {split: tau if split == "pool" else temperatures(config, banks[split]) for split in banks}

@@ -15,7 +15,14 @@ from mtbkd.problem import Problem, ask, make_student, prepare
 from mtbkd.progress import Progress
 from mtbkd.summary import teacher_sensitivity as module
 from mtbkd.summary.teacher_sensitivity import influence_of, sensitivity_table, teacher_sensitivity
-from mtbkd.summary.teaching import teaching, teaching_tables, trust, trust_table
+from mtbkd.summary.teaching import (
+    teaching,
+    teaching_tables,
+    temperature_table,
+    temperatures,
+    trust,
+    trust_table,
+)
 
 
 def problem_of(folder, *words: str, inference: str = "hmc") -> tuple[Problem, Posterior]:
@@ -40,6 +47,19 @@ def test_influences_of_a_large_pool_are_of_evenly_spread_rows(chains, monkeypatc
     ]
     expected = len(x) / 3 * torch.cat(one_by_one, 1).double().sum(1).unflatten(0, (posterior.num_chains, -1))
     torch.testing.assert_close(influence_of(problem.prior, posterior, x), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_temperatures_are_told_where_a_teacher_is_not_heard_as_it_speaks(tmp_path):
+    words = tiny_runs.tiny_overrides(tmp_path)
+    config = tiny_runs.resolved(*words, "temperature=adaptive_temperature", "temperature.upper=3")
+    problem = ask(config, prepare(config), Progress())
+    plain = tiny_runs.resolved(*words)
+    said = ask(plain, prepare(plain), Progress()).banks["pool"].mean_probs()[0].double()
+    unsure = -(said * said.log()).sum(-1) / np.log(said.shape[-1])
+    found = temperatures(problem)
+    assert found["first"] == pytest.approx(float((1 + 2 * unsure).mean()), rel=1e-5)
+    assert ("first", f"{found['first']:.2f}") in temperature_table(found).rows
+    assert temperature_table({"first": 1.0, "drawn": 1.0}) is None
 
 
 # ---- learned trust -------------------------------------------------------------------------------------------------

@@ -35,7 +35,8 @@ def test_every_split_has_its_own():
         "pool": TeacherBank.from_probs({"a": np.concatenate([sure, flat])}),
         "test": TeacherBank.from_probs({"a": np.array([[0.8, 0.2], [0.5, 0.5], [1.0, 0.0]])}),
     }
-    found = temperature.temper(default_config("temperature", "adaptive_temperature"), banks)
+    config = default_config("temperature", "adaptive_temperature")
+    found = temperature.temper(config, banks, temperature.temperatures(config, banks["pool"]))
     torch.testing.assert_close(found["pool"].mean_probs(), banks["pool"].mean_probs())
     entropy = -(0.8 * np.log2(0.8) + 0.2 * np.log2(0.2))
     milder = np.array([0.8, 0.2]) ** (1 / (1 + 3 * entropy))

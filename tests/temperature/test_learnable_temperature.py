@@ -167,7 +167,7 @@ def test_the_whole_rule():
     assert float(found.min()) > 1.0
     assert float(found.max()) < 21.0
     banks = {"pool": bank, "test": bank.take(torch.tensor([1, 2]))}
-    tempered = temperature.temper(config, banks, labels, Offer(student=lambda: student, seed=3))
+    tempered = temperature.temper(config, banks, found)
     torch.testing.assert_close(tempered["test"].logits, bank.logits[:, [1, 2]] / found[:, None, None])
 
 
