@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from mtbkd.errors import require_at_least, require_choice, require_positive
-from mtbkd.priors.prior import TeacherPrior, log_mass, teacher_precision
+from mtbkd.priors.prior import TeacherPrior, log_mass, settings_of, teacher_precision
 from mtbkd.teachers.bank import TeacherBank
 from mtbkd.weighting.weights import Weights
 
@@ -170,13 +170,4 @@ def normalizer_slope(counts: Tensor, normalize: str, num_known: Tensor | None = 
 
 def build(config: DirichletMixtureConfig, bank: TeacherBank, weights: Tensor | Weights) -> DirichletMixture:
     """The prior that the configuration names."""
-    return DirichletMixture(
-        bank,
-        weights,
-        concentration=config.concentration,
-        temperature=config.temperature,
-        normalize=config.normalize,
-        precision=config.precision,
-        min_precision=config.min_precision,
-        max_precision=config.max_precision,
-    )
+    return DirichletMixture(bank, weights, **settings_of(config))

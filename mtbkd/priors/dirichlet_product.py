@@ -19,7 +19,7 @@ from torch import Tensor
 
 from mtbkd.errors import require_at_least, require_choice, require_positive
 from mtbkd.priors.dirichlet_mixture import PRECISION, log_normalizer
-from mtbkd.priors.prior import TeacherPrior, log_mass, teacher_precision
+from mtbkd.priors.prior import TeacherPrior, log_mass, settings_of, teacher_precision
 from mtbkd.teachers.bank import TeacherBank
 from mtbkd.weighting.weights import Weights
 
@@ -130,13 +130,4 @@ def pooled_normalizer(bank: TeacherBank, share: Tensor, temperature: float) -> T
 
 def build(config: DirichletProductConfig, bank: TeacherBank, weights: Tensor | Weights) -> DirichletProduct:
     """The prior that the configuration names."""
-    return DirichletProduct(
-        bank,
-        weights,
-        concentration=config.concentration,
-        temperature=config.temperature,
-        precision=config.precision,
-        min_precision=config.min_precision,
-        max_precision=config.max_precision,
-        paper_scale=config.paper_scale,
-    )
+    return DirichletProduct(bank, weights, **settings_of(config))

@@ -14,7 +14,7 @@ from torch import Tensor
 from mtbkd.block_diagonal import block_diagonal
 from mtbkd.errors import require_at_least, require_choice, require_positive
 from mtbkd.priors.dirichlet_mixture import PRECISION, log_normalizer
-from mtbkd.priors.prior import TeacherPrior, categorical_precision, teacher_precision
+from mtbkd.priors.prior import TeacherPrior, categorical_precision, settings_of, teacher_precision
 from mtbkd.teachers.bank import TeacherBank
 from mtbkd.weighting.weights import Weights
 
@@ -118,13 +118,4 @@ class HeadsPrior(TeacherPrior):
 
 def build(config: HeadsConfig, bank: TeacherBank, weights: Tensor | Weights) -> HeadsPrior:
     """The prior that the configuration names."""
-    return HeadsPrior(
-        bank,
-        weights,
-        concentration=config.concentration,
-        temperature=config.temperature,
-        precision=config.precision,
-        min_precision=config.min_precision,
-        max_precision=config.max_precision,
-        layer=config.layer,
-    )
+    return HeadsPrior(bank, weights, **settings_of(config))

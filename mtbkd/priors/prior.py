@@ -1,6 +1,8 @@
 """What a teacher-informed prior is: a log-density on the student's class probabilities, row by row of the pool."""
 
+import dataclasses
 from abc import ABC, abstractmethod
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -190,3 +192,9 @@ def teacher_precision(
         else:
             columns.append(torch.full((bank.num_rows,), float(concentration), dtype=torch.float64))
     return torch.stack(columns, -1)
+
+
+def settings_of(config: Any) -> dict[str, Any]:
+    """A configuration's fields as a prior's own arguments; `strength` is the student's."""
+    own = (field.name for field in dataclasses.fields(config) if field.name not in ("name", "strength"))
+    return {name: getattr(config, name) for name in own}

@@ -21,13 +21,13 @@ from torch.func import grad
 from torch.nn.functional import cross_entropy
 
 from mtbkd.errors import InputError, require_at_least, require_choice, require_positive
-from mtbkd.features.transfer import standardised
 from mtbkd.inference import adam
 from mtbkd.inference.adam import AdamState
 from mtbkd.learning_rules import Batch, Lesson, Training, label_loss, learn
 from mtbkd.progress import Progress
 from mtbkd.rules import StudentFunction, generator_of
 from mtbkd.teachers.bank import TeacherBank
+from mtbkd.teachers.standardised import standardised
 from mtbkd.weighting.uniform import uniform
 from mtbkd.weighting.weights import Weights
 

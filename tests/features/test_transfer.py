@@ -8,8 +8,9 @@ import torch
 
 from mtbkd.errors import InputError
 from mtbkd.features import FeatureTransfer
-from mtbkd.features.transfer import site_name, standardised
+from mtbkd.features.transfer import site_name
 from mtbkd.teachers.bank import TeacherBank
+from mtbkd.teachers.standardised import standardised
 
 N = 5
 FEATURES = {"nets": {"2": torch.arange(10.0).view(N, 2), "hidden.0": torch.eye(N)}}
