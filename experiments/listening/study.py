@@ -82,7 +82,7 @@ def told(description: str | None) -> Settings:
         "--only",
         action="append",
         default=[],
-        help="sweeps whose name holds this; tables are then but printed",
+        help="sweeps whose name holds this; their tables have its name too",
     )
     arguments = parser.parse_args()
     seeds = arguments.seeds or (QUICK_SEEDS if arguments.quick else 5)
@@ -178,20 +178,22 @@ def command(
     if left := absent(chosen, settings):
         text += "\n\n### Not there\n\n" + "\n".join(left)
     print(f"\n{text}")
-    if not settings.only:
-        keep(name, found, text, settings, None if figure is None else figure(found))
+    # A figure compares all sweeps of its part.
+    drawn = None if figure is None or settings.only else figure(found)
+    keep(name, found, text, settings, drawn)
 
 
 def keep(
     name: str, found: pd.DataFrame, text: str, settings: Settings, figure: "Figure | None" = None
 ) -> None:
-    """Write NAME.csv, NAME.md and NAME.svg, quick ones under another name."""
+    """Write NAME.csv, NAME.md and NAME.svg, quick ones and those of some sweeps alone under another name."""
     from mtbkd.report.svg import report_style
 
     settings.results.mkdir(parents=True, exist_ok=True)
-    stem = f"{name}_quick" if settings.quick else name
+    stem = "_".join([name, *settings.only, *["quick"] * settings.quick])
+    only = "".join(f" --only {word}" for word in settings.only)
     mark = "**Quick: few steps and seeds, only to see that it works; the figures mean little.**\n\n"
-    head = f"{mark if settings.quick else ''}`python -m experiments.listening.{name}`"
+    head = f"{mark if settings.quick else ''}`python -m experiments.listening.{name}{only}`"
     found.to_csv(settings.results / f"{stem}.csv", index=False, float_format="%.5g")
     (settings.results / f"{stem}.md").write_text(f"{head}\n\n{text}\n")
     if figure is not None:

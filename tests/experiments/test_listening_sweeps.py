@@ -167,6 +167,14 @@ def test_every_sweep_is_a_valid_command(name, quick, tmp_path):
             assert config.methods["weighting"] == last["weighting"]
 
 
+def test_tables_of_some_sweeps_have_a_name_of_their_own(tmp_path):
+    settings = Settings(quick=False, seeds=2, runs=tmp_path, results=tmp_path, only=("map-mixture",))
+    keep("broken", pd.DataFrame({"seed": [0, 1]}), "a table", settings)
+    assert (tmp_path / "broken_map-mixture.csv").read_text().split() == ["seed", "0", "1"]
+    told = (tmp_path / "broken_map-mixture.md").read_text()
+    assert told == "`python -m experiments.listening.broken --only map-mixture`\n\na table\n"
+
+
 @pytest.mark.slow
 def test_a_part_from_end_to_end(tmp_path, capsys):
     """Two weightings on breast cancer, two seeds; then once more, when nothing is left to do."""
