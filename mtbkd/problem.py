@@ -37,6 +37,7 @@ from mtbkd.teachers.fingerprint import file_hash, fingerprint, parts_of
 from mtbkd.teachers.selection import Selection, needs_labels, select_teachers
 from mtbkd.temperature import temper, temperatures
 from mtbkd.weighting import Weights, weigh
+from mtbkd.weighting.suspects import warn_of_suspects
 
 log = logging.getLogger("mtbkd")
 
@@ -129,6 +130,7 @@ def ask(config: RunConfig, ingredients: Ingredients, progress: Progress) -> Prob
     said = ask_features(ingredients.teachers, config.features.pairs, data.pool, ingredients.cache, progress)
     pool = banks["pool"].with_features(said)
     weights = weigh(config.weighting, pool, data.pool.y, offer)
+    warn_of_suspects(pool, data.pool.y, offer.held_out, weights.teachers)
     prior = registry.find("prior", config.methods["prior"]).build(config.prior, pool, weights)
     hints = registry.find("features", config.methods["features"]).build(config.features, pool)
     return Problem(data, banks, missing, weights, prior, hints, selection, config.prior.strength, named)
