@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from mtbkd.configuration import differing, flatten
 from mtbkd.errors import InputError, nearest
+from mtbkd.t_interval import shown, t_interval
 
 SCORES = ("accuracy", "nll", "brier", "ece")
 ENSEMBLE = "teacher ensemble"
@@ -178,13 +178,7 @@ def choose(runs: Sequence[Run], model: str) -> Run:
 
 def interval(values: Sequence[float]) -> str:
     """`mean ± half-width` of the 95 % t interval; `∞` where a run has no finite score."""
-    found = np.asarray(values, float)
-    if np.isnan(found).any():
-        return "∞"
-    if len(found) < 2:
-        return f"{found.mean():.3f}"
-    half = stats.t.ppf(0.975, len(found) - 1) * found.std(ddof=1) / np.sqrt(len(found))
-    return f"{found.mean():.3f} ± {half:.3f}"
+    return shown(t_interval(values))
 
 
 def markdown(table: pd.DataFrame, keys: Sequence[str] = ()) -> str:
@@ -196,7 +190,7 @@ def markdown(table: pd.DataFrame, keys: Sequence[str] = ()) -> str:
         cells = [interval(own[score]) for score in SCORES]
         inside = int((own["ece"] <= own["ece_band_high"]).sum())
         cells.append(f"{inside} of {len(own)}")
-        cells += [", ".join(shown(value) for value in own[key] if not pd.isna(value)) for key in keys]
+        cells += [", ".join(written(value) for value in own[key] if not pd.isna(value)) for key in keys]
         lines.append(f"| {' | '.join([name, *cells])} |")
     auroc = table.loc[table["model"] == STUDENTS["student"], "ood_auroc"].dropna()
     if len(auroc):
@@ -204,7 +198,7 @@ def markdown(table: pd.DataFrame, keys: Sequence[str] = ()) -> str:
     return "\n".join(lines)
 
 
-def shown(value: object) -> str:
+def written(value: object) -> str:
     """A chosen value; 3.0 is 3."""
     return f"{value:g}" if isinstance(value, float) else str(value)
 
@@ -215,7 +209,7 @@ def how_chosen(runs: Sequence[Run], table: pd.DataFrame, keys: Sequence[str]) ->
     for key in keys:
         values = sorted({run.setting([key])[0] for run in runs}, key=lambda value: order([value]))
         lines.append(
-            f"{key}: of {', '.join(map(shown, values))}, by the NLL on each seed's own validation rows"
+            f"{key}: of {', '.join(map(written, values))}, by the NLL on each seed's own validation rows"
         )
         if len(values) < 3 or not all(isinstance(value, int | float) for value in values):
             continue
@@ -224,7 +218,7 @@ def how_chosen(runs: Sequence[Run], table: pd.DataFrame, keys: Sequence[str]) ->
             for edge in (values[0], values[-1]):
                 if count := int((chosen == edge).sum()):
                     lines.append(
-                        f"  at the grid's end {shown(edge)}: {title}, {count} of {len(chosen)} seeds"
+                        f"  at the grid's end {written(edge)}: {title}, {count} of {len(chosen)} seeds"
                     )
     return "\n".join(lines)
 

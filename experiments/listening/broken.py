@@ -14,11 +14,12 @@ import pandas as pd
 
 from experiments.listening import teacher_sets, ways
 from experiments.listening.line_figure import Line, panels
-from experiments.listening.paired_table import overview, shown, t_interval, table
+from experiments.listening.paired_table import overview, table
 from experiments.listening.problems import DIGITS
 from experiments.listening.scores import HEADINGS, differences, scores_of, trust_of, weights_of
 from experiments.listening.study import Part, Settings, command, runs_of
 from experiments.listening.sweeps import Sweep
+from mtbkd.t_interval import shown, t_interval
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -15,11 +15,11 @@ import pandas as pd
 
 from experiments.listening import teacher_sets
 from experiments.listening.credible import MASSES, coverage
-from experiments.listening.paired_table import shown, t_interval
 from experiments.listening.problems import EAGER, EVERYWHERE
 from experiments.listening.study import Part, Settings, command, runs_of
 from experiments.listening.sweeps import Run, Sweep
 from mtbkd.data.synthetic import true_probs
+from mtbkd.t_interval import shown, t_interval
 
 SETS, QUICK_SETS = 60, 10
 # By what the truth is: the words that make it so, its prior scale being the student's.

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from experiments.listening.paired_table import t_interval
 from mtbkd.report.svg import SERIES, report_style
+from mtbkd.t_interval import t_interval
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

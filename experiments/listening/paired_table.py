@@ -3,62 +3,16 @@
 A seed is the same split, teachers and student for every way of listening, so that differences are taken seed by seed.
 """
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 
-import numpy as np
 import pandas as pd
-from scipy import stats
 
-LEVEL = 0.95
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A mean and the half-width of its t interval, NaN for a single value."""
-
-    mean: float
-    half: float
-    count: int
-
-    @property
-    def excludes_zero(self) -> bool:
-        """Whether the whole interval lies on one side of 0; never for a single value."""
-        return self.count > 1 and abs(self.mean) > self.half
+from mtbkd.t_interval import Interval, paired_interval, shown, t_interval
 
 
-def t_interval(values: Sequence[float] | np.ndarray | pd.Series, level: float = LEVEL) -> Interval:
-    """Student's interval of the mean, mean +- t_{n-1} sd / sqrt(n), sd with n - 1.
-
-    values: one a seed; one that is missing (a score that is infinite) makes the mean infinite
-    """
-    found = np.asarray(values, np.float64)
-    if not len(found) or np.isnan(found).any():
-        return Interval(math.inf if len(found) else math.nan, math.nan, len(found))
-    if len(found) == 1:
-        return Interval(float(found[0]), math.nan, 1)
-    quantile = float(stats.t.ppf(0.5 + level / 2, len(found) - 1))
-    half = quantile * float(found.std(ddof=1)) / math.sqrt(len(found))
-    return Interval(float(found.mean()), half, len(found))
-
-
-def paired(one: pd.Series, baseline: pd.Series) -> Interval | None:
-    """The interval of one minus the baseline, both by seed, on the seeds of both; None where a score is infinite."""
-    seeds = one.index.intersection(baseline.index)
-    difference = one.loc[seeds].astype(float) - baseline.loc[seeds].astype(float)
-    return None if difference.isna().any() or not len(difference) else t_interval(difference)
-
-
-def shown(found: Interval | None, signed: bool = False) -> str:
-    """`mean ± half`; signed, with its sign, and a star where the interval excludes 0."""
-    if found is None or math.isnan(found.mean):
-        return ""
-    if math.isinf(found.mean):
-        return "∞"
-    told = f"{found.mean:+.3f}" if signed else f"{found.mean:.3f}"
-    told += "" if math.isnan(found.half) else f" ± {found.half:.3f}"
-    return told + " *" * (signed and found.excludes_zero)
+def starred(found: Interval | None) -> str:
+    """A difference with its sign, and a star where the interval excludes 0."""
+    return shown(found, signed=True) + " *" * (found is not None and found.excludes_zero)
 
 
 def table(
@@ -79,7 +33,9 @@ def table(
         for name in compared:
             itself = way == baseline
             cells.append(
-                "" if itself else shown(paired(rows[name], by_way[str(baseline)][name]), signed=True)
+                ""
+                if itself
+                else starred(paired_interval(dict(rows[name]), dict(by_way[str(baseline)][name])))
             )
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)

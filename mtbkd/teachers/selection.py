@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 
 from mtbkd.errors import InputError
+from mtbkd.t_interval import LEVEL, t_interval
 from mtbkd.teachers.bank import TeacherBank, TeacherCost
 from mtbkd.teachers.label_scores import label_scores
 from mtbkd.teachers.stacked import mixture_scores, stack
 
 FOLDS = 5
-LEVEL = 0.95
 # A label that a teacher gives less counts as this: one impossible label would make every mean infinite.
 FLOOR = 1e-4
 # Nats a row that are no evidence and no rank: weights are found to so much, and two that say the same differ by it.
@@ -167,10 +167,6 @@ def folds_of(n: int, seed: int, number: int = FOLDS) -> Tensor:
 
 
 def paired_gain(differences: Tensor, level: float = LEVEL) -> Gain:
-    """Mean of paired differences `[n]`, n >= 2, and its interval mean +- t_{(1 + level) / 2, n - 1} sd / sqrt(n)."""
-    from scipy.stats import t
-
-    n = len(differences)
-    mean = float(differences.mean())
-    half = float(t.ppf((1 + level) / 2, n - 1)) * float(differences.std()) / math.sqrt(n)
-    return Gain(mean, mean - half, mean + half)
+    """Mean of paired differences `[n]`, n >= 2, and its t interval."""
+    found = t_interval(differences.numpy(), level)
+    return Gain(found.mean, found.low, found.high)
