@@ -32,11 +32,11 @@ from mtbkd import registry
 from mtbkd.cli import conf_folder
 from mtbkd.configuration import RunConfig, resolve
 from mtbkd.density import Batch, Density
+from mtbkd.draw_statistics import rhat
 from mtbkd.evaluation.agreement import agreement, total_variation
 from mtbkd.evaluation.scores import evaluate
 from mtbkd.fitting import fit
 from mtbkd.inference.engine import EngineConfig
-from mtbkd.inference_data import rhat
 from mtbkd.posterior import Posterior
 from mtbkd.problem import Problem, ask, make_student, prepare
 from mtbkd.progress import Progress, TerminalProgress

@@ -1,107 +1,22 @@
-"""The door to ArviZ: R-hat, effective sample size, Pareto k-hat, psens, and draws as an InferenceData.
+"""Draws as ArviZ's InferenceData.
 
-The only module that imports arviz. Draws are `[C, S, ...]`, chains first. The `posterior` group holds what is
+Draws are `[C, S, ...]`, chains first. The `posterior` group holds what is
 identifiable, the log density and predictive probabilities at a few inputs, besides the sites it is handed:
 single weights of a network are known only up to permutations and signs.
 """
 
 import json
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from types import ModuleType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from mtbkd.arviz_import import arviz
 from mtbkd.errors import InputError
 
 if TYPE_CHECKING:
     from arviz import InferenceData
-
-# R-hat and ESS split each chain in halves; ArviZ refuses fewer draws.
-MIN_DRAWS = 4
-
-# The tail that Pareto's law is fitted to is the largest fifth, of more than four.
-MIN_WEIGHTS = 25
-
-
-def rhat(draws: ArrayLike) -> np.ndarray:
-    """Rank-normalised split R-hat of each quantity; NaN for constants, one chain or under 4 draws.
-
-    draws: `[C, S, ...]`
-    returns: `[...]`
-    Source: Vehtari, Gelman, Simpson, Carpenter and Bürkner 2021.
-    """
-    x = _draws(draws)
-    if x.shape[0] < 2 or x.shape[1] < MIN_DRAWS:
-        return np.full(x.shape[2:], np.nan)
-    az = _arviz()
-    with np.errstate(invalid="ignore", divide="ignore"):
-        found = np.asarray(az.rhat(_dataset(az, x), method="rank")["x"].values)
-    return np.where(_constant(x), np.nan, found)
-
-
-def ess(draws: ArrayLike, method: Literal["bulk", "tail"] = "bulk") -> np.ndarray:
-    """Effective number of draws of each quantity, of all chains together; NaN for constants or under 4 draws.
-
-    draws: `[C, S, ...]`
-    method: "bulk" for means, "tail" for the 5 % and 95 % quantiles (the smaller of the two)
-    returns: `[...]`
-    Source: Vehtari et al. 2021.
-    """
-    x = _draws(draws)
-    if x.shape[1] < MIN_DRAWS:
-        return np.full(x.shape[2:], np.nan)
-    az = _arviz()
-    with np.errstate(invalid="ignore", divide="ignore"):
-        found = np.asarray(az.ess(_dataset(az, x), method=method)["x"].values)
-    return np.where(_constant(x), np.nan, found)
-
-
-def pareto_khat(log_weights: ArrayLike) -> float:
-    """Shape k-hat of the tail of importance weights: their moments exist up to order 1 / k.
-
-    log_weights: `[S]` log p(theta) - log q(theta) of independent draws of q; constants in theta do not matter
-    returns: 0 for equal weights, infinity where one draw has nearly all weight, NaN for under `MIN_WEIGHTS` draws or
-        weights that are not finite
-    Source: Vehtari, Simpson, Gelman, Yao and Gabry 2024; for approximations Yao, Vehtari, Simpson and Gelman 2018.
-    """
-    x = np.array(log_weights, dtype=np.float64)  # a copy, which ArviZ works in
-    if x.ndim != 1:
-        raise InputError(f"importance weights have shape {list(x.shape)}; one a draw, [S], is needed")
-    if len(x) < MIN_WEIGHTS or not np.isfinite(x).all():
-        return float("nan")
-    if np.ptp(x) == 0:
-        return 0.0
-    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        return float(_arviz().psislw(x)[1])
-
-
-def power_scaling(log_factor: ArrayLike, draws: ArrayLike, delta: float = 0.01) -> np.ndarray:
-    """How fast each quantity's posterior changes as one factor of the density is raised to a power; ArviZ's `psens`.
-
-        d CJS(p, p_alpha) / d log2 alpha at alpha = 1,    p_alpha ∝ p * factor^(alpha - 1)
-
-    CJS is the normalised cumulative Jensen-Shannon distance, in [0, 1], p_alpha the draws reweighted by Pareto-smoothed
-    importance weights at alpha = 1 + delta and 1 / (1 + delta). Above 0.05 counts as sensitive.
-    log_factor: `[C, S]` of each draw; a constant does not matter
-    draws: `[C, S, ...]`
-    returns: `[...]`, NaN for constants and under `MIN_WEIGHTS` draws of all chains
-    Source: Kallioinen, Paananen, Bürkner and Vehtari 2023.
-    """
-    x, component = _draws(draws), np.asarray(log_factor, dtype=np.float64)
-    if component.shape != x.shape[:2]:
-        raise InputError(
-            f"log_factor has shape {list(component.shape)}; the draws ask for {list(x.shape[:2])}"
-        )
-    if component.size < MIN_WEIGHTS or not np.isfinite(component).all():
-        return np.full(x.shape[2:], np.nan)
-    az = _arviz()
-    data = az.InferenceData(posterior=_dataset(az, x), log_prior=_dataset(az, component - component.mean()))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        found = np.asarray(az.psens(data, component="prior", delta=delta)["x"].values)
-    return np.where(_constant(x), np.nan, found)
 
 
 def label_log_likelihood(chunks: Iterable[ArrayLike], y: ArrayLike, num_chains: int = 1) -> np.ndarray:
@@ -158,7 +73,7 @@ def to_inference_data(
     attrs: facts about the run; what netCDF cannot hold is stored as JSON
     raises: InputError for shapes that do not fit the names
     """
-    az = _arviz()
+    az = arviz()
     p = np.asarray(probs)
     c, s = np.shape(log_density)
     _check(p, (c, s, len(input_ids), len(class_names)))
@@ -199,35 +114,10 @@ def one_vs_rest(data: "InferenceData", class_name: str) -> "InferenceData":
         raise InputError(f"one_vs_rest: '{class_name}' needs observed labels and one of: {', '.join(names)}")
     hat = data["posterior"]["probs"].sel({"class": class_name}).drop_vars("class")
     observed = data["observed_data"]["y"] == names.index(class_name)
-    return _arviz().InferenceData(
+    return arviz().InferenceData(
         posterior_predictive=hat.to_dataset(name="y_hat"),
         observed_data=observed.astype(int).to_dataset(name="y"),
     )
-
-
-def _arviz() -> ModuleType:
-    with warnings.catch_warnings():
-        # announces ArviZ 1.0, which pyproject.toml keeps out
-        warnings.filterwarnings("ignore", message="\\s*ArviZ is undergoing", category=FutureWarning)
-        import arviz
-    return arviz
-
-
-def _draws(draws: ArrayLike) -> np.ndarray:
-    x = np.asarray(draws, dtype=np.float64)
-    if x.ndim < 2:
-        raise InputError(f"draws have shape {list(x.shape)}; chains and draws first, [C, S, ...], are needed")
-    return x
-
-
-def _dataset(az: ModuleType, x: np.ndarray):  # type: ignore[no-untyped-def]  # xarray comes with arviz
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="More chains")
-        return az.convert_to_dataset({"x": x})
-
-
-def _constant(x: np.ndarray) -> np.ndarray:
-    return np.ptp(x, axis=(0, 1)) == 0
 
 
 def _check(probs: np.ndarray, shape: tuple[int, ...]) -> None:

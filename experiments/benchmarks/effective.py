@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mtbkd.inference_data import ess, rhat
+from mtbkd.draw_statistics import ess, rhat
 
 # Two samplers agree where so many means are within so many Monte Carlo errors: of 100 means of the same posterior .27
 # lie outside on average, and more than three outside once in 5,000 times.

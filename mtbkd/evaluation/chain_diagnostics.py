@@ -7,11 +7,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from mtbkd.draw_statistics import MIN_DRAWS, ess, rhat
 from mtbkd.errors import InputError
 from mtbkd.evaluation.diagnostics import Diagnostics, finite_or_none
 from mtbkd.evaluation.energy import bfmi
 from mtbkd.evaluation.nested_rhat import nested_rhat
-from mtbkd.inference_data import MIN_DRAWS, ess, rhat
 
 Found = tuple[Literal["failure", "doubt"], str]
 Raw = dict[str, float | int]

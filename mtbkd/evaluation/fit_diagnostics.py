@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike
 
+from mtbkd.draw_statistics import MIN_WEIGHTS, pareto_khat
 from mtbkd.errors import InputError
 from mtbkd.evaluation.diagnostics import (
     Diagnostics,
@@ -14,7 +15,6 @@ from mtbkd.evaluation.diagnostics import (
     finite_or_none,
     not_applicable,
 )
-from mtbkd.inference_data import MIN_WEIGHTS, pareto_khat
 
 LOSS_GOOD = 1e-3  # relative change that no one would see
 LOSS_BAD = 1e-2

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from mtbkd.draw_statistics import MIN_WEIGHTS, ess, pareto_khat, power_scaling
 from mtbkd.errors import InputError
-from mtbkd.inference_data import MIN_WEIGHTS, ess, pareto_khat, power_scaling
 
 DELTA = 0.01  # as Kallioinen et al. 2024 have it, and less where the weights would differ by more than so many nats
 LARGEST = 0.1

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
+from mtbkd.draw_statistics import rhat
 from mtbkd.errors import require_at_least
 from mtbkd.evaluation import calibration
-from mtbkd.inference_data import rhat
 from mtbkd.report import figures, inputs, trace_figures
 from mtbkd.report.content import Opinion, ReportContent, UnsureInput
 from mtbkd.report.svg import inline_svg

@@ -6,9 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mtbkd.draw_statistics import MIN_WEIGHTS
 from mtbkd.evaluation import sensitivity as evaluation
 from mtbkd.evaluation.sensitivity import beyond_chance, mean_of_known
-from mtbkd.inference_data import MIN_WEIGHTS
 from mtbkd.posterior import Posterior
 from mtbkd.priors.prior import TeacherPrior
 from mtbkd.problem import Problem

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mtbkd.inference_data import rhat
+from mtbkd.draw_statistics import rhat
 from mtbkd.posterior import Posterior
 from mtbkd.problem import Problem
 from mtbkd.report.content import FoundTable

@@ -4,6 +4,7 @@ import json
 import numpy as np
 import pytest
 
+from mtbkd.draw_statistics import pareto_khat
 from mtbkd.errors import InputError
 from mtbkd.evaluation import fit_diagnostics
 from mtbkd.evaluation.fit_diagnostics import (
@@ -13,7 +14,6 @@ from mtbkd.evaluation.fit_diagnostics import (
     diagnose_variational,
     khat_good,
 )
-from mtbkd.inference_data import pareto_khat
 
 
 def loss_trace(decay: float, noise: float = 0.01, steps: int = 1000) -> np.ndarray:

@@ -5,9 +5,9 @@ import pytest
 import torch
 from scipy.special import gammaln, logsumexp
 
+from mtbkd.draw_statistics import power_scaling
 from mtbkd.errors import InputError
 from mtbkd.evaluation.sensitivity import beyond_chance, chance, changes, sensitivity, step_of
-from mtbkd.inference_data import power_scaling
 from mtbkd.priors import DirichletMixture
 from mtbkd.teachers import TeacherBank
 

@@ -4,10 +4,10 @@ import pytest
 import tiny_runs
 import torch
 
+from mtbkd.draw_statistics import pareto_khat
 from mtbkd.evaluation.chain_diagnostics import BIAS, ONE_START
 from mtbkd.evaluation.fit_diagnostics import FALLING
 from mtbkd.fitting import fit
-from mtbkd.inference_data import pareto_khat
 from mtbkd.posterior import Posterior
 from mtbkd.prediction import Prediction
 from mtbkd.problem import ask, make_student, prepare

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from mtbkd import weighting
+from mtbkd.draw_statistics import ess, rhat
 from mtbkd.errors import InputError
-from mtbkd.inference_data import ess, rhat
 from mtbkd.registry import default_config
 from mtbkd.rules import HeldOut, Offer
 from mtbkd.teachers import TeacherBank
