@@ -35,6 +35,7 @@ from mtbkd.teachers.bank import TeacherBank
 from mtbkd.teachers.given import is_fitted, known_classes, named
 from mtbkd.temperature import temper, temperatures
 from mtbkd.weighting import Weights, weigh
+from mtbkd.weighting.suspects import warn_of_suspects
 
 # Probabilities of all draws that `predict_proba` holds at once: 64 MB.
 CHUNK_ELEMENTS = 16_000_000
@@ -201,7 +202,10 @@ class MTBKDClassifier(ClassifierMixin, BaseEstimator):
 
         tau = temperatures(choices.temperature, banks["pool"], labels["pool"], known(banks))
         banks = temper(choices.temperature, banks, tau)
-        return banks["pool"], weigh(choices.weighting, banks["pool"], labels["pool"], known(banks))
+        heard, offer = banks["pool"], known(banks)
+        weights = weigh(choices.weighting, heard, labels["pool"], offer)
+        warn_of_suspects(heard, labels["pool"], offer.held_out, weights.teachers)
+        return heard, weights
 
     def _offer(self, x: Tensor, data: DistillationData, seed: int) -> Offer:
         """What rules of listening may ask for beside the labels."""
