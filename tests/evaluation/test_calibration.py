@@ -1,42 +1,10 @@
-import math
-
 import numpy as np
 import pytest
 import torch
-from sklearn.metrics import brier_score_loss, log_loss
-from torchmetrics.functional.classification import multiclass_calibration_error
+from torchmetrics.functional.classification import binary_calibration_error, multiclass_calibration_error
 
 from mtbkd.evaluation import calibration
-
-
-def calibrated(n: int, k: int = 10, seed: int = 0, scale: float = 2.0):
-    """Probabilities, and labels drawn from them."""
-    rng = np.random.default_rng(seed)
-    logits = scale * rng.standard_normal((n, k))
-    probs = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
-    y = (probs.cumsum(1) > rng.random((n, 1))).argmax(1)
-    return probs, y
-
-
-def test_nll_by_hand():
-    assert calibration.nll([[0.5, 0.5], [0.25, 0.75]], [0, 0]) == pytest.approx(math.log(8) / 2)
-
-
-def test_nll_is_infinite_where_the_truth_was_excluded():
-    assert calibration.nll([[0.0, 1.0], [0.5, 0.5]], [0, 0]) == math.inf
-
-
-def test_brier_is_summed_over_classes_not_halved():
-    assert calibration.brier([[0.0, 1.0]], [0]) == 2
-    assert calibration.brier([[0.7, 0.2, 0.1]], [0]) == pytest.approx(0.09 + 0.04 + 0.01)
-
-
-def test_proper_scores_agree_with_sklearn():
-    probs, y = calibrated(200)
-    assert calibration.nll(probs, y) == pytest.approx(log_loss(y, probs, labels=range(10)))
-    assert calibration.brier(probs, y) == pytest.approx(
-        brier_score_loss(y, probs, labels=range(10), scale_by_half=False)
-    )
+from tests.calibrated import calibrated
 
 
 def test_ece_by_hand():
@@ -84,38 +52,33 @@ def test_classwise_ece_agrees_with_a_loop():
     assert calibration.ece_classwise(probs, y) == pytest.approx(loop / 4)
 
 
-def test_interval_reflects_the_bootstrap_quantiles():
-    probs, y = calibrated(120, seed=1)
-    rng = np.random.default_rng(9)
-    resampled = []
-    for _ in range(4000):
-        rows = rng.integers(120, size=120)
-        resampled.append(calibration.ece(probs[rows], y[rows]))
-    low, high = np.quantile(resampled, [0.025, 0.975])
-    point = calibration.ece(probs, y)
-    found = calibration.ece_interval(probs, y, np.random.default_rng(0), repetitions=4000)
-    # Quantiles of 4,000 resamplings of a quantity with sd .02 are known to about .001.
-    assert found == pytest.approx((max(0, 2 * point - high), max(0, 2 * point - low)), abs=0.003)
+def test_adaptive_bins_by_hand():
+    # Ranks 0, 1 | 2, 3 | 4: the three of .7 begin at rank 1, so that all are in the first bin.
+    probs = [[0.9, 0.1], [0.7, 0.3], [0.3, 0.7], [0.6, 0.4], [0.7, 0.3]]
+    assert calibration.adaptive_bins(probs, [0] * 5, bins=3).bin_of.tolist() == [2, 0, 0, 0, 0]
 
 
-def test_bootstrap_inflation_is_taken_off_for_a_calibrated_student():
-    lows, inflated = [], []
-    for seed in range(20):
-        probs, y = calibrated(1000, seed=seed)
-        low, high = calibration.ece_interval(probs, y, np.random.default_rng(seed), repetitions=400)
-        lows.append(low)
-        inflated.append(2 * calibration.ece(probs, y) - high)
-    # The ECE of the truth is 0: the bootstrap's own lower quantile stays near .033, reflected ones near 0.
-    assert min(inflated) > 0.025
-    assert max(lows) < 0.02
-    assert np.median(lows) < 0.003
+def test_mce_by_hand():
+    # As for the ECE: gaps .15 over two inputs, .2 and 1 over one.
+    probs = [[0.65, 0.35], [0.65, 0.35], [0.2, 0.8], [1.0, 0.0]]
+    assert calibration.mce(probs, [0, 1, 1, 1]) == pytest.approx(1.0)
+    assert calibration.mce(probs, [0, 1, 0, 0]) == pytest.approx(0.8)
 
 
-def test_interval_leaves_0_for_a_miscalibrated_student():
-    probs, _ = calibrated(1000, scale=4)
-    wrong = (probs.argmax(1) + 1) % 10
-    low, high = calibration.ece_interval(probs, wrong, np.random.default_rng(0))
-    assert 0.5 < low < calibration.ece(probs, wrong) < high
+def test_mce_agrees_with_torchmetrics():
+    probs, y = calibrated(500, k=7, seed=3)
+    other = multiclass_calibration_error(
+        torch.tensor(probs), torch.tensor(y), num_classes=7, n_bins=15, norm="max"
+    )
+    assert calibration.mce(probs, y) == pytest.approx(float(other))
+
+
+def test_the_error_of_a_class_agrees_with_torchmetrics():
+    # Of two classes, told as the probability of the second: what torchmetrics takes as a binary confidence.
+    probs, y = calibrated(400, k=3, seed=6)
+    for k, error in enumerate(calibration.ece_of_classes(probs, y)):
+        other = binary_calibration_error(torch.tensor(probs[:, k]), torch.tensor(y == k), n_bins=15)
+        assert error == pytest.approx(float(other), abs=1e-6)
 
 
 def test_band_covers_the_ece_of_calibrated_students():
@@ -137,13 +100,14 @@ def test_band_tells_overconfidence():
     assert calibration.ece(sharpened, y) > calibration.ece_band(sharpened, np.random.default_rng(0))[1]
 
 
-def test_same_seed_same_interval_whatever_the_chunks(monkeypatch):
-    probs, y = calibrated(100)
-    whole = calibration.ece_interval(probs, y, np.random.default_rng(4), repetitions=50)
-    band = calibration.ece_band(probs, np.random.default_rng(4), repetitions=50)
-    monkeypatch.setattr(calibration, "CHUNK_ELEMENTS", 700)
-    assert calibration.ece_interval(probs, y, np.random.default_rng(4), repetitions=50) == whole
-    assert calibration.ece_band(probs, np.random.default_rng(4), repetitions=50) == pytest.approx(band)
+def test_band_agrees_with_labels_drawn_one_by_one():
+    """Cells of nearly equal confidence are drawn at once: the quantiles are those of single draws."""
+    probs, _ = calibrated(300, seed=1)
+    rng = np.random.default_rng(5)
+    drawn = [calibration.ece(probs, (probs.cumsum(1) > rng.random((300, 1))).argmax(1)) for _ in range(4000)]
+    found = calibration.ece_band(probs, np.random.default_rng(0), repetitions=4000)
+    # Quantiles at 2.5 % of 4,000 draws with sd .01 are known to about .0005 each.
+    assert found == pytest.approx(np.quantile(drawn, [0.025, 0.975]), abs=0.002)
 
 
 def test_reliability_adds_up_to_the_ece():
@@ -160,7 +124,5 @@ def test_reliability_adds_up_to_the_ece():
 
 def test_one_input_and_many_classes():
     probs = np.full((1, 1000), 1e-3)
-    assert calibration.nll(probs, [5]) == pytest.approx(math.log(1000))
     assert calibration.ece_adaptive(probs, [0]) == pytest.approx(0.999)
-    low, high = calibration.ece_interval(probs, [0], np.random.default_rng(0))
-    assert low == high == pytest.approx(0.999)
+    assert calibration.mce(probs, [0]) == pytest.approx(0.999)

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import balanced_accuracy_score, f1_score
 
 from mtbkd.errors import InputError
 from mtbkd.evaluation.scores import Scores, evaluate
@@ -66,9 +67,56 @@ def test_every_score_is_finite_or_none(n, k):
     assert all(type(value) in (int, float) for value in scores.values())
 
 
+def test_scores_of_classes_agree_with_sklearn():
+    rng = np.random.default_rng(0)
+    y = rng.integers(4, size=60)
+    named = draws().mean(0).argmax(1)
+    scores = evaluate(draws(), torch.tensor(y))
+    assert scores["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(y, named))
+    assert scores["macro_f1"] == pytest.approx(f1_score(y, named, average="macro"))
+
+
+@pytest.mark.filterwarnings("error")
+def test_classes_without_labels_or_never_named():
+    # True 0, 0, 1; named 0, 2, 2. Recalls 1/2 and 0; F1 of 0 is 2/3, of 1 and 2 none; class 3 does not occur.
+    probs = torch.eye(4)[[0, 2, 2]]
+    scores = evaluate(probs, torch.tensor([0, 0, 1]))
+    assert scores["balanced_accuracy"] == pytest.approx(1 / 4)
+    assert scores["macro_f1"] == pytest.approx(2 / 9)
+
+
+def test_parts_of_the_brier_score_add_up_where_claims_in_a_bin_are_equal():
+    probs = torch.tensor([[0.8, 0.2]] * 4 + [[0.2, 0.8]] * 4)
+    scores = evaluate(probs, torch.tensor([0, 0, 0, 1, 0, 1, 1, 1]))
+    parts = scores["brier_reliability"] - scores["brier_resolution"] + scores["brier_uncertainty"]
+    assert parts == pytest.approx(scores["brier"])
+    assert scores["sharpness"] == pytest.approx(0.8**2 + 0.2**2)
+
+
+def test_deviance_is_that_of_the_prediction():
+    scores = evaluate(draws(), torch.zeros(60))
+    assert scores["deviance"] == pytest.approx(float(Prediction(draws()).deviance.mean()))
+    assert evaluate(draws().mean(0), torch.zeros(60))["deviance"] is None
+
+
 def test_prints_as_a_table():
     lines = str(Scores(n=3, accuracy=0.5, nll=None)).splitlines()
-    assert lines == ["n                3", "accuracy    0.5000", "nll              -"]
+    assert lines == ["n                3", "accuracy    0.5000", "", "nll              -"]
+
+
+def test_prints_intervals_beside_what_they_are_of():
+    text = str(Scores(ece=0.1, ece_low=0.05, ece_high=0.2, ece_band_low=0.01, ece_band_high=0.03, mce=0.5))
+    assert text.splitlines() == [
+        "ece    0.1000  95 % interval 0.0500 to 0.2000, if calibrated 0.0100 to 0.0300",
+        "mce    0.5000",
+    ]
+
+
+def test_every_score_is_printed_or_the_bound_of_one():
+    scores = evaluate(draws(), torch.arange(60) % 4)
+    shown = [line.split()[0] for line in str(scores).splitlines() if line]
+    rest = {name.removesuffix("_low").removesuffix("_high").removesuffix("_band") for name in scores}
+    assert set(shown) == rest
 
 
 @pytest.mark.parametrize(
