@@ -37,13 +37,18 @@ def detection_scores(inside: ArrayLike, outside: ArrayLike) -> DetectionScores:
 def ood_scores(
     inside: Prediction | PredictionSummary, outside: Prediction | PredictionSummary
 ) -> dict[str, DetectionScores | None]:
-    """Detection of out-of-distribution inputs by total and by epistemic uncertainty.
+    """Detection of out-of-distribution inputs by each uncertainty.
 
-    returns: {"total": {auroc, aupr, fpr95}, "epistemic": the same, or None where a prediction has one draw}
+    returns: by what is taken as the score, {auroc, aupr, fpr95}:
+        "total", "aleatoric", "epistemic": the uncertainties in nats; the latter two None where a prediction has one
+        draw, which does not tell them apart
+        "max_probability": 1 - max_k p_k of the mean, the baseline of Hendrycks and Gimpel 2017
     raises: InputError where either has no input
     """
     drawn = min(inside.num_draws, outside.num_draws) > 1
     return {
         "total": detection_scores(inside.total.cpu(), outside.total.cpu()),
+        "aleatoric": detection_scores(inside.aleatoric.cpu(), outside.aleatoric.cpu()) if drawn else None,
         "epistemic": detection_scores(inside.epistemic.cpu(), outside.epistemic.cpu()) if drawn else None,
+        "max_probability": detection_scores(*(1 - said.mean.cpu().amax(1) for said in (inside, outside))),
     }

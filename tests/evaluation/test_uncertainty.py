@@ -40,11 +40,24 @@ def test_epistemic_sees_disagreement_that_total_does_not():
     scores = ood_scores(inside=ambiguous, outside=disagreeing)
     assert scores["total"]["auroc"] == 0.5
     assert scores["epistemic"]["auroc"] == 1
+    # Each draw of the disagreeing is sure of itself, so that aleatoric uncertainty ranks them the wrong way round.
+    assert scores["aleatoric"]["auroc"] == 0
+    assert scores["max_probability"]["auroc"] == 0.5
+
+
+def test_max_probability_ranks_by_the_surest_class():
+    """(.5, .5, 0) has the smaller entropy than (.6, .2, .2), and the smaller maximum."""
+    inside, outside = (Prediction(torch.tensor([[p]])) for p in ([0.6, 0.2, 0.2], [0.5, 0.5, 0.0]))
+    scores = ood_scores(inside, outside)
+    assert scores["max_probability"]["auroc"] == 1
+    assert scores["total"]["auroc"] == 0
 
 
 def test_one_draw_has_no_epistemic_score():
     p = Prediction(torch.full((1, 3, 2), 0.5))
-    assert ood_scores(p, p)["epistemic"] is None
+    found = ood_scores(p, p)
+    assert found["epistemic"] is found["aleatoric"] is None
+    assert found["total"]["auroc"] == found["max_probability"]["auroc"] == 0.5
 
 
 @pytest.mark.parametrize("outside", [[], [float("nan")]])
