@@ -4,6 +4,7 @@ import torch
 from mtbkd.errors import InputError
 from mtbkd.evaluation.agreement import agreement, total_variation
 from mtbkd.prediction import Prediction
+from mtbkd.prediction_summary import PredictionSummary
 
 
 def test_by_hand():
@@ -23,6 +24,16 @@ def test_extremes():
 def test_draws_are_compared_by_their_means():
     a = Prediction(torch.tensor([[[1.0, 0.0]], [[0.0, 1.0]]]))
     assert total_variation(a, torch.tensor([[0.5, 0.5]])) == 0
+
+
+def test_summaries_are_compared_as_their_draws_are():
+    a, b = (
+        Prediction(torch.randn(5, 9, 4, generator=torch.Generator().manual_seed(i)).softmax(-1))
+        for i in (0, 1)
+    )
+    kept = PredictionSummary.of(a), PredictionSummary.of(b)
+    assert agreement(*kept) == agreement(a, b)
+    assert total_variation(kept[0], b) == total_variation(a, b)
 
 
 @pytest.mark.parametrize("other", [torch.ones(2, 3), torch.ones(3, 2, 2)])
