@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/installed
 
-.PHONY: demo test test-slow bench lint install clean
+.PHONY: demo test test-slow bench lint install clean docs
 
 install: $(STAMP)
 
@@ -30,6 +30,11 @@ test: lint
 test-slow: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q -m slow
 
+# The documentation, in site/: open site/index.html. Warnings are errors.
+docs: $(STAMP)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet --clean
+	@echo site/index.html
+
 # Ours and the peers on the same posterior, turn by turn: the README's table. All: make bench; one of them again, or on a
 # GPU: make bench BENCH="--only hmc --device cuda".
 .venv/peers: $(STAMP)
@@ -40,4 +45,4 @@ bench: .venv/peers
 	$(BIN)/python -m experiments.benchmarks $(BENCH)
 
 clean:
-	rm -rf .venv dist build
+	rm -rf .venv dist build site
