@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -15,6 +15,7 @@ class TestPredictions:
 
     probs: `[N, K]` mean over draws; y: `[N]`, -1 where unlabelled
     total: `[N]` nats; epistemic: `[N]` nats, None for a point estimate
+    ids: `[N]` names of the inputs, None: their places
     """
 
     __test__ = False  # not a test, whatever pytest thinks of its name
@@ -23,6 +24,26 @@ class TestPredictions:
     y: np.ndarray
     total: np.ndarray
     epistemic: np.ndarray | None = None
+    ids: np.ndarray | None = None
+
+    @property
+    def scored(self) -> bool:
+        """Whether any label is known."""
+        return bool((self.y >= 0).any())
+
+
+@dataclass(frozen=True)
+class TestedModel:
+    """Another model on the same test inputs.
+
+    name: as in the table of models; probs: `[N, K]`
+    """
+
+    __test__ = False
+
+    name: str
+    role: Literal["teacher", "ensemble", "label_only", "kd"]
+    probs: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -43,11 +64,15 @@ class TeacherVoices:
     """Who was meant to teach and who taught.
 
     names: M teachers; weights: `[N, M]` before; responsibilities: `[N, M]` under the fitted student
+    course: `[T, M]` mean weights of each step, of rules that learn them; scale: `[N]` how loud all are together at each
+        input, of rules that find one
     """
 
     names: tuple[str, ...]
     weights: np.ndarray
     responsibilities: np.ndarray | None = None
+    course: np.ndarray | None = None
+    scale: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -116,6 +141,7 @@ class ReportContent:
     metrics: as in metrics.json (student, teachers, teacher_ensemble, label_only_student, kd_student, timing,
         versions); command: what makes the run again; config: resolved configuration as YAML
     facts: what was run, name by value, in the order to be read (data, labels, engine, prior, ...)
+    models: the others on the test inputs: teachers, their ensemble, students that it is compared with
     teacher_tables: what was found of the teachers
     losses: `[T]` a step, of optimised engines; feature_names: of vectors
     warnings: what the run warned of
@@ -129,6 +155,7 @@ class ReportContent:
     facts: Mapping[str, str] = field(default_factory=dict)
     feature_names: tuple[str, ...] | None = None
     test: TestPredictions | None = None
+    models: tuple[TestedModel, ...] = ()
     ood: OutOfDistribution | None = None
     voices: TeacherVoices | None = None
     teacher_tables: tuple[FoundTable, ...] = ()

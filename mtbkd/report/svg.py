@@ -23,7 +23,7 @@ VARIABLES = {INK: "var(--ink)", MUTED: "var(--muted)", LINE: "var(--line)", SURF
     colour: f"var(--series-{i})" for i, colour in enumerate(SERIES)
 }
 STYLE: dict[Any, object] = {
-    "figure.facecolor": "none",
+    "figure.facecolor": SURFACE,  # a notebook may be dark, and its ink is not ours; the page takes it off
     "savefig.facecolor": "none",
     "axes.facecolor": "none",
     "font.size": 9,

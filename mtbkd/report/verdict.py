@@ -35,6 +35,7 @@ class Answer:
     """The opening of a report."""
 
     headline: str
+    lead: list[str]
     tiles: list[Tile]
     findings: list[Finding]
 
@@ -50,7 +51,7 @@ def answer(content: ReportContent) -> Answer:
         *_size(content.metrics),
         *_inference(content),
     ]
-    return Answer(_headline(content), list(_tiles(content)), findings)
+    return Answer(_headline(content), list(_lead(content)), list(_tiles(content)), findings)
 
 
 def calibration_verdict(
@@ -83,6 +84,10 @@ def _headline(content: ReportContent) -> str:
     if content.diagnostics and content.diagnostics.verdict == "not converged":
         return right + trust + "; inference has not converged, so take this with caution"
     return right + trust
+
+
+def _lead(content: ReportContent) -> Iterator[str]:
+    yield from ()
 
 
 def _tiles(content: ReportContent) -> Iterator[Tile]:

@@ -10,6 +10,7 @@ from mtbkd.report.content import (
     OutOfDistribution,
     ReportContent,
     TeacherVoices,
+    TestedModel,
     TestPredictions,
     UnsureInput,
 )
@@ -86,6 +87,12 @@ def example_content():
         config="data:\n  name: digits\n  labelled_fraction: 0.2\nseed: 0\n",
         facts={"data": "digits", "labelled": "230 of 1,149", "engine": "hmc", "prior": "Dirichlet mixture"},
         test=TestPredictions(probs, y, entropy(probs), 0.25 * entropy(probs) * rng.random(360)),
+        models=(
+            *(TestedModel(name, "teacher", probabilities(rng, 360)) for name in TEACHERS),
+            TestedModel("Teacher ensemble", "ensemble", probabilities(rng, 360, sharpness=2.0)),
+            TestedModel("Student, labels only", "label_only", probabilities(rng, 360)),
+            TestedModel("Student, plain KD", "kd", probabilities(rng, 360)),
+        ),
         ood=OutOfDistribution(
             "scrambled digits",
             entropy(far),
@@ -112,6 +119,7 @@ def bare():
         metrics={"student": {"accuracy": 0.9}},
         facts={},
         test=None,
+        models=(),
         ood=None,
         voices=None,
         diagnostics=None,

@@ -1,94 +1,12 @@
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import torch
 
-from mtbkd.evaluation.calibration import reliability
-from mtbkd.report.figures import (
-    model_dots,
-    readable,
-    reliability_diagram,
-    teacher_voices,
-    uncertainty_histogram,
-)
-from mtbkd.report.tables import model_rows
-
-
-@pytest.fixture(autouse=True)
-def no_global_state():
-    yield
-    assert plt.get_fignums() == []
-
-
-def heights(patches):
-    return [patch.get_height() for patch in patches]
-
-
-def test_reliability_diagram_draws_its_numbers(content):
-    data = reliability(content.test.probs, content.test.y, np.random.default_rng(0))
-    filled = data.count > 0
-    top, bottom = reliability_diagram(data).axes
-    line = next(line for line in top.lines if line.get_label() == "the student")
-    np.testing.assert_allclose(line.get_xdata(), data.confidence[filled])
-    np.testing.assert_allclose(line.get_ydata(), data.accuracy[filled])
-    assert heights(bottom.patches) == data.count[filled].tolist()
-    band = top.patches
-    np.testing.assert_allclose([b.get_y() for b in band], data.low[filled])
-    np.testing.assert_allclose(heights(band), (data.high - data.low)[filled])
-
-
-def test_histograms_share_bins_and_sum_to_1():
-    rng = np.random.default_rng(0)
-    inside, outside = rng.random(100), 1 + rng.random(40)
-    figure = uncertainty_histogram(inside, outside, "epistemic", "noise")
-    (axes,) = figure.axes
-    bins = np.linspace(0, outside.max(), 31)
-    outlines = [patch for patch in axes.patches if not patch.get_fill()]
-    for values, patch in zip((inside, outside), outlines, strict=True):
-        # a step outline has each bin's height twice, between two zeros
-        found = patch.get_xy()[1:-1:2, 1]
-        np.testing.assert_allclose(found[:30], np.histogram(values, bins)[0] / len(values))
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["test inputs", "noise"]
-    assert axes.get_xlabel() == "epistemic uncertainty, nats"
-
-
-def test_histogram_of_inside_alone_and_of_zeros():
-    figure = uncertainty_histogram(np.zeros(5), None, "total")
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["test inputs"]
-    assert max(y for patch in figure.axes[0].patches for _, y in patch.get_xy()) == pytest.approx(1)
-
-
-def test_teacher_voices_mark_the_means(content):
-    voices = content.voices
-    (axes,) = teacher_voices(voices.names, voices.weights, voices.responsibilities).axes
-    marks = {line.get_label(): line.get_xdata() for line in axes.lines}
-    np.testing.assert_allclose(marks["weight, before"], voices.weights.mean(0))
-    np.testing.assert_allclose(marks["responsibility, after"], voices.responsibilities.mean(0))
-    assert [label.get_text() for label in axes.get_yticklabels()] == list(voices.names)
-
-
-def test_one_teacher_and_twenty_and_no_responsibilities():
-    for m in (1, 20):
-        names = [f"t{i}" for i in range(m)]
-        figure = teacher_voices(names, np.full((3, m), 1 / m), None)
-        assert len(figure.axes[0].get_yticks()) == m
-
-
-def test_model_dots_put_each_model_on_its_row(content):
-    rows = model_rows(content.metrics)
-    (axes,) = model_dots(rows, "nll", "NLL").axes
-    dots = {
-        float(line.get_ydata()[0]): float(line.get_xdata()[0])
-        for line in axes.lines
-        if line.get_marker() == "o"
-    }
-    assert dots == {i: row.metrics["nll"] for i, row in enumerate(rows) if row.metrics["nll"] is not None}
-    assert [text.get_text() for text in axes.texts] == ["∞"]
-
-
-def test_ece_dots_stand_on_their_bands(content):
-    (axes,) = model_dots(model_rows(content.metrics), "ece", "ECE").axes
-    bands = [line.get_xdata() for line in axes.lines if line.get_marker() != "o"]
-    np.testing.assert_allclose(bands, [[0.020, 0.056]] * 7)
+import mtbkd.report
+from mtbkd import Prediction
+from mtbkd.errors import InputError
+from mtbkd.prediction_summary import PredictionSummary
+from mtbkd.report.figures import labelled, mean_probs, panel, readable
 
 
 @pytest.mark.parametrize(
@@ -96,3 +14,56 @@ def test_ece_dots_stand_on_their_bands(content):
 )
 def test_readable_names(name, text):
     assert readable(name) == text
+
+
+def test_everything_that_predicts_is_the_same_probabilities():
+    draws = torch.tensor([[[0.8, 0.2], [0.5, 0.5]], [[0.6, 0.4], [0.1, 0.9]]])
+    expected = [[0.7, 0.3], [0.3, 0.7]]
+    predicted = Prediction(draws)
+    for given in (
+        predicted,
+        PredictionSummary.of(predicted),
+        draws,
+        draws.numpy(),
+        draws.mean(0),
+        draws.mean(0).tolist(),
+    ):
+        np.testing.assert_allclose(mean_probs(given), expected, atol=1e-7)
+
+
+def test_rows_without_label_are_left_out():
+    probs, y = labelled([[0.9, 0.1], [0.2, 0.8], [0.5, 0.5]], torch.tensor([1, -1, 0]))
+    np.testing.assert_array_equal(probs, [[0.9, 0.1], [0.5, 0.5]])
+    assert y.tolist() == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("probs", "y", "words"),
+    [
+        ([0.5, 0.5], [0], "shape \\[2\\]"),
+        ([[0.5, 0.5]], [0, 1], "labels of shape \\[2\\] for 1 inputs"),
+        ([[0.5, 0.5]], [-1], "none of 1 inputs has a label"),
+        ([[0.5, 0.5]], [2], "label 2 for 2 classes"),
+    ],
+)
+def test_what_cannot_be_drawn_is_said(probs, y, words):
+    with pytest.raises(InputError, match=words):
+        labelled(probs, y)
+
+
+def test_a_notebook_shows_a_figure_as_it_stands():
+    figure = panel(2.0)
+    figure.subplots().plot([0, 1])
+    data, size = figure._repr_png_()
+    assert data.startswith(b"\x89PNG")
+    assert size == {"width": 390, "height": 200}
+
+
+@pytest.mark.parametrize("name", mtbkd.report.__all__)
+def test_what_is_public_is_there(name):
+    assert callable(getattr(mtbkd.report, name))
+
+
+def test_other_names_are_not():
+    with pytest.raises(AttributeError, match="no attribute 'pie_chart'"):
+        mtbkd.report.pie_chart  # noqa: B018

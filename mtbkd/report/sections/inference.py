@@ -1,0 +1,111 @@
+"""Whether inference can be trusted: the verdict, its numbers, chains and losses."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from mtbkd.draw_statistics import rhat
+from mtbkd.report import trace_figures
+from mtbkd.report.blocks import (
+    Block,
+    Bullets,
+    Facts,
+    Figures,
+    FigureView,
+    Section,
+    Verdict,
+    Words,
+    fact_number,
+)
+from mtbkd.report.content import ChainTraces, ReportContent
+from mtbkd.report.figures import readable
+
+WORDS = {
+    "rhat": "R-hat",
+    "ess": "ESS",
+    "khat": "k-hat",
+    "bfmi": "E-BFMI",
+    "probs": "probabilities",
+    "num": "number of",
+    "s": "seconds",
+}
+BY_WHAT_THEY_SAY = (
+    "Weights of a network are known only up to permutations and signs, so chains are compared by what they say: the "
+    "log density and predictive probabilities at held-out inputs."
+)
+
+
+def section(content: ReportContent) -> Section:
+    """Diagnostics in words and numbers, traces, ranks, energies, losses."""
+    blocks: list[Block] = []
+    if content.diagnostics is None:
+        blocks.append(Words("Diagnostics left out: the run recorded none.", "missing"))
+    else:
+        blocks.append(Verdict(content.diagnostics.verdict))
+        blocks.append(Bullets([(words, "plain") for words in content.diagnostics.words]))
+        if numbers := named_numbers(content.diagnostics.numbers):
+            blocks.append(Facts(numbers))
+    views: list[FigureView] = []
+    if content.traces is not None:
+        blocks.append(Words(BY_WHAT_THEY_SAY, "note"))
+        views += _chains(content.traces)
+    if content.losses is not None and len(content.losses):
+        views.append(
+            FigureView(
+                "loss",
+                trace_figures.loss_trace(content.losses),
+                "Loss a step",
+                "The loss a step (pale) and its running mean. It should have become level.",
+                {"step": np.arange(len(content.losses)), "loss_nats_per_datum": content.losses},
+            )
+        )
+    if views:
+        blocks.append(Figures(views))
+    return Section("inference", "Inference", "Inference", blocks)
+
+
+def _chains(traces: ChainTraces) -> Iterator[FigureView]:
+    shown = [("log-density", "log density", traces.log_density, "The log density")]
+    worst = rhat(traces.probs)
+    if np.isfinite(worst).any():
+        q = int(np.nanargmax(worst))
+        what = f"The slowest of {len(worst)} probabilities"
+        shown.append(("slowest", f"p, {traces.labels[q]}", traces.probs[..., q], what))
+    for name, label, values, what in shown:
+        data = by_chain(values)
+        yield FigureView(
+            f"trace-{name}",
+            trace_figures.chain_trace(values, readable(label, 40)),
+            f"Trace of {label} by chain",
+            f"{what} along each chain, a colour a chain. Chains that mix are one fuzzy band.",
+            data,
+        )
+        yield FigureView(
+            f"ranks-{name}",
+            trace_figures.chain_ranks(values, readable(label, 40)),
+            f"Rank histograms of {label} by chain",
+            "Its ranks among all draws, by chain. Chains that mix are all flat, at the dashed line.",
+            data,
+        )
+    if traces.energy is not None:
+        yield FigureView(
+            "energy",
+            trace_figures.energy_spread(traces.energy),
+            "Energies and their changes",
+            "Energies of all iterations, and what one new momentum changes them by. Where the changes are much "
+            "narrower, the tails are visited seldom.",
+            by_chain(traces.energy, "energy_nats"),
+        )
+
+
+def by_chain(values: np.ndarray, called: str = "value") -> dict[str, np.ndarray]:
+    """Values `[C, S]` as columns of chain, draw and value."""
+    chain, draw = (grid.ravel() for grid in np.indices(values.shape))
+    return {"chain": chain, "draw": draw, called: values.ravel()}
+
+
+def named_numbers(numbers: Mapping[str, Any]) -> dict[str, str]:
+    """Numbers by their names for people; those that are not known are left out."""
+    named = {" ".join(WORDS.get(word, word) for word in name.split("_")): v for name, v in numbers.items()}
+    return {name: fact_number(value) for name, value in named.items() if value is not None}
