@@ -1,14 +1,11 @@
 """The report: one HTML page that holds everything it needs and asks no network for anything."""
 
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from mtbkd.errors import require_at_least
 from mtbkd.report.content import ReportContent
-from mtbkd.report.csv_data import csv_url
-from mtbkd.report.svg import inline_svg
+from mtbkd.report.render import render_page, write_whole
 from mtbkd.report.verdict import answer
 
 
@@ -31,33 +28,11 @@ def write_report(path: Path | str, content: ReportContent) -> Path:
 
     returns: the path written
     """
-    target = Path(path)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(render(content))
-        os.chmod(name, 0o644)  # a temporary file is private; a report is not
-        os.replace(name, target)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    return target
+    return write_whole(path, render(content))
 
 
 def render(content: ReportContent) -> str:
     """The report's HTML."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
     from mtbkd.report.sections import sections
 
-    environment = Environment(
-        loader=PackageLoader("mtbkd.report", package_path="."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals |= {"inline_svg": inline_svg, "csv_url": csv_url}
-    return environment.get_template("template.html.j2").render(
-        content=content, answer=answer(content), sections=sections(content)
-    )
+    return render_page(content.title, content.created or "", answer(content), sections(content))
