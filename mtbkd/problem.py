@@ -25,7 +25,7 @@ from mtbkd.posterior import Posterior
 from mtbkd.posterior_file import DRAWS
 from mtbkd.priors.prior import TeacherPrior
 from mtbkd.progress import Progress
-from mtbkd.rules import HeldOut, Offer, StudentFunction, check_held_out
+from mtbkd.rules import HeldOut, Offer, StudentFunction, asks_held_out, check_held_out
 from mtbkd.students.as_function import as_function
 from mtbkd.students.posterior_prior import PosteriorWeights
 from mtbkd.students.skeleton import check_output
@@ -33,7 +33,8 @@ from mtbkd.students.student import Student, check_width
 from mtbkd.students.weight_prior import NormalWeights, WeightPrior
 from mtbkd.teachers import BankCache, Teacher, TeacherBank, ask_all, build_teachers
 from mtbkd.teachers.features import ask_features, check_askable
-from mtbkd.teachers.fingerprint import file_hash, fingerprint, parts_of
+from mtbkd.teachers.fingerprint import file_hash, fingerprint, parts_of, table_part
+from mtbkd.teachers.rows_seen import warn_of_rows_seen
 from mtbkd.teachers.selection import Selection, needs_labels, select_teachers
 from mtbkd.temperature import temper, temperatures
 from mtbkd.weighting import Weights, weigh
@@ -59,7 +60,9 @@ class Ingredients:
         """Hashes of what a run is made from, by what it is: a run goes on only from the same."""
         data = self.data
         splits = {
-            f"data, {name}": fingerprint(x=rows.hash, y=rows.y, ids=rows.ids, **parts_of(rows.views))
+            f"data, {name}": fingerprint(
+                x=rows.hash, y=rows.y, ids=rows.ids, **parts_of(rows.views), **table_part(rows.table)
+            )
             for name, rows in data.splits.items()
         }
         earlier = {
@@ -102,6 +105,9 @@ def prepare(config: RunConfig) -> Ingredients:
     check_held_out("temperature", config.temperature, validation)
     if len(teachers) > 1:  # one alone has weight 1
         check_held_out("weighting", config.weighting, validation)
+    judged = config.teachers.select == "auto" or asks_held_out("temperature", config.temperature)
+    judged = judged or (len(teachers) > 1 and asks_held_out("weighting", config.weighting))
+    warn_of_rows_seen(config.teachers, data, judged)
     student = make_student(config, data)
     check_output(student.skeleton, data.pool.x, data.num_classes)
     check_layers(config, student, teachers, data)

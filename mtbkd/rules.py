@@ -113,11 +113,15 @@ def rule_of(group: str, config: Any) -> Callable[..., Any]:
     return rule
 
 
+def asks_held_out(group: str, config: Any) -> bool:
+    """Whether the rule of `group` whose configuration `config` is learns from held-out labels."""
+    return "held_out" in inspect.signature(rule_of(group, config)).parameters
+
+
 def check_held_out(group: str, config: Any, held_out: Any) -> None:
     """Raise `InputError` where the rule is going to ask for held-out labels and there are none: before any training."""
-    rule = rule_of(group, config)
-    if held_out is None and "held_out" in inspect.signature(rule).parameters:
-        raise needs_held_out(f"{group} '{rule.__name__}'")
+    if held_out is None and asks_held_out(group, config):
+        raise needs_held_out(f"{group} '{rule_of(group, config).__name__}'")
 
 
 def generator_of(seed: int) -> torch.Generator:

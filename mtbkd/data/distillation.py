@@ -5,13 +5,17 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from mtbkd.data.table_encoding import TableEncoding
 from mtbkd.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,7 @@ class Rows:
         that augmentation made, which is in no source
     raw: `[n, ...]` or None, the inputs before any transformation, for people to look at
     views: other inputs of the same rows that teachers may be shown in place of x, by name, each `[n, ...]` float32
+    table: or None, `[n]` rows of the columns of the source as they were read, for teachers that were fitted to a table
     """
 
     x: Tensor
@@ -33,6 +38,7 @@ class Rows:
     index: Tensor
     raw: np.ndarray | None = None
     views: dict[str, Tensor] = field(default_factory=dict)
+    table: "pandas.DataFrame | None" = None
 
     def __len__(self) -> int:
         return len(self.x)
@@ -42,7 +48,8 @@ class Rows:
         position = rows.numpy()
         raw = None if self.raw is None else self.raw[position]
         views = {name: view[rows] for name, view in self.views.items()}
-        return Rows(self.x[rows], self.y[rows], self.ids[position], self.index[rows], raw, views)
+        table = None if self.table is None else self.table.iloc[position]
+        return Rows(self.x[rows], self.y[rows], self.ids[position], self.index[rows], raw, views, table)
 
     @property
     def made(self) -> Tensor:
@@ -69,6 +76,9 @@ class DistillationData:
     class_names: K names
     kind: what an input is, for the default network and for the report
     supplied: predictions that came with the data, `{teacher: {split: logits [n, K] or [S, n, K]}}`
+    drawn: the splits whose rows were drawn by chance from the pool's source: a teacher brought from elsewhere may have
+        been trained on them
+    encoding: how columns became x, where the source is a table
     encode: inputs `[n, ...]` made of other raw ones `[n]`, by the pool's statistics; None where the source cannot
     """
 
@@ -82,6 +92,8 @@ class DistillationData:
     ood_name: str = "rows marked ood in the data"
     kind: Literal["vector", "image", "sequence"] = "vector"
     supplied: dict[str, dict[str, Tensor]] = field(default_factory=dict)
+    drawn: tuple[str, ...] = ()
+    encoding: TableEncoding | None = None
     encode: Callable[[np.ndarray], Tensor] | None = None
     teaching: Rows | None = None
 

@@ -12,15 +12,33 @@ if TYPE_CHECKING:
     import pandas
 
 
-def read_frame(path: Path, text_columns: Sequence[str] = ()) -> "pandas.DataFrame":
-    """A `.csv` or `.parquet` file as a data frame; `text_columns` stay text, so that 007 is not 7."""
+# A header's columns are told apart by the one of these that it has most of, the first of them where it has none.
+SEPARATORS = ",;\t|"
+
+
+def read_frame(path: Path, text_columns: Sequence[str] = (), decimal: str = ".") -> "pandas.DataFrame":
+    """A `.csv`, `.tsv` or `.parquet` file as a data frame; `text_columns` stay text, so that 007 is not 7.
+
+    decimal: what stands before a number's decimals, in text files
+    """
     import pandas
 
     with _told(path):
-        if path.suffix == ".parquet":
+        if path.suffix.lower() == ".parquet":
             frame = pandas.read_parquet(path, engine="pyarrow")
             return frame.astype({name: str for name in text_columns if name in frame})
-        return pandas.read_csv(path, dtype=dict.fromkeys(text_columns, str), low_memory=False)
+        types = dict.fromkeys(text_columns, str)
+        # utf-8-sig: without the mark that spreadsheets write first.
+        return pandas.read_csv(
+            path, sep=_separator(path), decimal=decimal, dtype=types, encoding="utf-8-sig", low_memory=False
+        )
+
+
+def _separator(path: Path) -> str:
+    with path.open(encoding="utf-8-sig") as file:
+        header = file.readline()
+    unquoted = "".join(header.split('"')[::2])
+    return max(SEPARATORS, key=unquoted.count)
 
 
 def read_text_csv(path: Path) -> "pandas.DataFrame":
@@ -59,5 +77,7 @@ def require_column(frame: "pandas.DataFrame", column: str, path: Path, what: str
 def _told(path: Path) -> Iterator[None]:
     try:
         yield
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: is not UTF-8 text ({error}); save it again as UTF-8") from error
     except (ValueError, OSError) as error:  # pandas' and pyarrow's parser errors are ValueErrors
         raise InputError(f"{path}: cannot be read ({error}); it is empty, truncated or damaged") from error

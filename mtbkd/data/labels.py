@@ -49,6 +49,25 @@ def encode_labels(
     return _indices(values, position), names
 
 
+def check_is_classes(labels: Sequence[object], what: str) -> None:
+    """Raise `InputError` for what is rather a quantity or an id: over 20 values that come less than twice on average.
+
+    labels: `[n]`, None where missing
+    """
+    known = [label for label in labels if label is not None]
+    different = len({str(label) for label in known})
+    if different > 20 and len(known) < 2 * different:
+        raise InputError(
+            f"{what}: {different} different values in {len(known)} rows; a class comes more often, so this is rather a "
+            "quantity or an id: bin a quantity into classes (pandas.qcut), or name another column by data.target"
+        )
+
+
+def label_name(value: object) -> str:
+    """A class label as class names have it: 1.0, of whole numbers with gaps, is 1."""
+    return str(_plain(value, "label"))
+
+
 def _indices(values: list[int | str | None], position: dict[int | str, int]) -> np.ndarray:
     return np.array([-1 if v is None else position[v] for v in values], np.int64)
 
@@ -63,7 +82,9 @@ def _plain(value: object, what: str) -> int | str | None:
         return int(value)
     if isinstance(value, float | np.floating):
         if not float(value).is_integer():
-            raise InputError(f"{what} {value} is no class; use names or whole numbers")
+            raise InputError(
+                f"{what} {value} is no class; use names or whole numbers: a quantity is binned first (pandas.qcut)"
+            )
         return int(value)
     return value.decode() if isinstance(value, bytes) else str(value)
 

@@ -2,7 +2,7 @@
 
 Missing is what pandas reads as such (empty, NA, nan, ...); a row whose target is missing is unlabelled and
 goes to the pool. In an npz the label -1 is missing too. Row numbers count the rows of the file (0 the first
-below the header), then those of `ood_path`.
+below the header), then those of `test_path`, then those of `ood_path`.
 """
 
 from dataclasses import dataclass, field, replace
@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from mtbkd.data.assembly import assemble
 from mtbkd.data.distillation import DistillationData, Rows
-from mtbkd.data.frames import read_frame, read_npz_frame, require_column
-from mtbkd.data.labels import encode_labels
+from mtbkd.data.frames import require_column
+from mtbkd.data.labels import check_is_classes, encode_labels
 from mtbkd.data.npz import existing
-from mtbkd.data.splits import Split, named_split, stratified_split
-from mtbkd.data.table_features import Columns, check_values, sort_columns, transform
+from mtbkd.data.splits import Split, named_split
+from mtbkd.data.table_encoding import TableEncoding
+from mtbkd.data.table_features import Columns, check_values, fit_encoding, sort_columns
+from mtbkd.data.table_files import read_table, with_more_rows
 from mtbkd.errors import InputError, require_at_least, require_choice, require_fraction
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TableConfig:
-    """path: `.csv`, `.parquet` or `.npz`; target, id_column, split_column, text_column: columns (arrays of an
+    """path: `.csv`, `.tsv`, `.parquet` or `.npz`; target, id_column, split_column, text_column: columns (arrays of an
     npz); columns: features, null for all others; views: columns by name that teachers may be shown instead; inputs: an
     npz's array of features; see conf/data/table.yaml."""
 
@@ -41,7 +42,9 @@ class TableConfig:
     id_column: str | None = None
     split_column: str | None = None
     inputs: str = "x"
+    test_path: str | None = None
     ood_path: str | None = None
+    decimal: str = "."
     missing: str = "error"
     max_features: int = 1000
     max_categories: int = 100
@@ -50,6 +53,11 @@ class TableConfig:
     test_fraction: float = 0.1
 
     def __post_init__(self) -> None:
+        if self.test_path and self.split_column:
+            raise InputError(
+                "data.test_path and data.split_column both say which rows are test rows; give one of them"
+            )
+        require_choice("data.decimal", self.decimal, (".", ","))
         require_choice("data.missing", self.missing, ("error", "median"))
         require_fraction(
             labelled_fraction=self.labelled_fraction,
@@ -61,104 +69,91 @@ class TableConfig:
 
 def load(config: TableConfig, seed: int) -> DistillationData:
     """Numbers standardised on the pool, categories one-hot, text as TF-IDF, of the features and of each view alike;
-    `raw` are the features' values as read.
+    `raw` are the features' values as read, `table` all columns but the target and the split.
 
     Raises `InputError` for a missing or damaged file, a column that is not there, values that are missing or
     infinite, and labels that are no classes.
     """
-    import pandas
-
     path = existing(config.path, "data.path")
     target = "y" if config.target is None and path.suffix == ".npz" else config.target
     special = [name for name in (target, config.id_column, config.split_column) if name is not None]
-    frame = _read(path, config, special)
+    frame = read_table(path, config, special)
+    _has_target(frame, target, path, config)
     for setting in ("id_column", "split_column", "text_column"):
         if getattr(config, setting) is not None:
             require_column(frame, getattr(config, setting), path, f"data.{setting}")
     named = None
     if config.split_column is not None:
         named = named_split(frame[config.split_column].tolist(), f"{path}: column '{config.split_column}'")
-    y, class_names = _labels(frame, target, path, config, named)
     columns = sort_columns(frame, _features(frame, path, config, special), _text_of_student(config))
     views = _views(frame, path, config, special)
     shown = [columns, *views.values()]
     for part in shown:
         check_values(frame, part, config.missing, str(path))
-    split = named or stratified_split(y, config.validation_fraction, config.test_fraction, seed)
-    ids = np.arange(len(y)).astype(str) if config.id_column is None else _as_text(frame[config.id_column])
-    frame = frame[_all_of(shown)]
-    if config.ood_path is not None:
-        ood = _read_ood(config, shown)
-        split = replace(split, ood=np.concatenate([split.ood, len(y) + np.arange(len(ood))]))
-        frame = pandas.concat([frame, ood], ignore_index=True)
-        y = np.concatenate([y, np.full(len(ood), -1)])
-        ids = np.concatenate([ids, np.char.add("ood/", np.arange(len(ood)).astype(str))])
+    rowwise = with_more_rows(frame, config, shown, target)
+    frame = rowwise.frame
+    y, class_names = _labels(rowwise.labelled, target, path, config, named)
+    split = rowwise.split(y, named, config, seed)
+    y = np.concatenate([y, np.full(len(frame) - len(y), -1)])
+    pool = frame.iloc[split.pool]
 
-    def encoded(part: Columns) -> Tensor:
-        return torch.from_numpy(
-            transform(frame, part, split.pool, config.max_features, config.max_categories)
-        )
+    def encoding_of(part: Columns) -> TableEncoding:
+        return fit_encoding(pool, part, config.missing, config.max_features, config.max_categories)
 
+    encoding = encoding_of(columns)
     rows = Rows(
-        x=encoded(columns),
+        x=encoding.encode(frame, str(path)),
         y=torch.from_numpy(y),
-        ids=ids,
+        ids=rowwise.ids(config.id_column),
         index=torch.arange(len(y)),
         raw=frame[columns.all].to_numpy(np.float64)
         if columns.all == columns.numeric
         else _as_text(frame[columns.all]),
-        views={name: encoded(part) for name, part in views.items()},
+        views={name: encoding_of(part).encode(frame, str(path)) for name, part in views.items()},
+        table=frame.drop(columns=[name for name in (target, config.split_column) if name in frame]),
     )
     data = assemble(path.stem, rows, split, class_names, config.labelled_fraction, seed)
+    held_out = ("validation",) if config.test_path else ("validation", "test")
+    drawn = () if named is not None else tuple(part for part in held_out if len(data.splits.get(part, ())))
+    data = replace(data, drawn=drawn, encoding=encoding)
     return replace(data, ood_name=f"rows of {Path(config.ood_path).stem}") if config.ood_path else data
 
 
-def _as_text(values: "pandas.DataFrame | pandas.Series") -> np.ndarray:
+def _as_text(values: "pandas.DataFrame") -> np.ndarray:
     return values.to_numpy(object).astype(str)  # to_numpy(str) cuts a frame's words to one letter
-
-
-def _read(path: Path, config: TableConfig, named: list[str]) -> "pandas.DataFrame":
-    if path.suffix in (".csv", ".parquet"):
-        return read_frame(path, [name for name in (config.id_column, config.text_column) if name])
-    if path.suffix == ".npz":
-        return read_npz_frame(path, config.inputs, named)
-    raise InputError(f"'{path.name}' is neither .csv, .parquet nor .npz; convert it to one of them")
-
-
-def _read_ood(config: TableConfig, shown: list[Columns]) -> "pandas.DataFrame":
-    path = existing(config.ood_path, "data.ood_path")
-    frame = _read(path, config, [])
-    for name in _all_of(shown):
-        require_column(frame, name, path, "data.ood_path")
-    for part in shown:
-        check_values(frame, part, config.missing, str(path))
-    return frame[_all_of(shown)]
-
-
-def _all_of(shown: list[Columns]) -> list[str]:
-    """Every column that is shown to somebody, once."""
-    return list(dict.fromkeys(name for part in shown for name in part.all))
 
 
 def _labels(
     frame: "pandas.DataFrame", target: str | None, path: Path, config: TableConfig, named: Split | None
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """Class indices and names; without target all rows are unlabelled, if the class names are given."""
-    if target is None or (config.target is None and target not in frame):
-        if config.class_names is None:
-            raise InputError(
-                f"data.target is not set; name the label column of {path} ({', '.join(map(str, frame.columns))}), "
-                "or give data.class_names to distil without any label"
-            )
-        return np.full(len(frame), -1), tuple(config.class_names)
-    require_column(frame, target, path, "data.target")
+    if not _has_target(frame, target, path, config):
+        return np.full(len(frame), -1), tuple(config.class_names or ())
+    assert target is not None
     known = frame[target].notna().to_numpy(bool, copy=True)
     if path.suffix == ".npz" and frame[target].dtype.kind == "i":
         known &= frame[target].to_numpy() != -1
     if named is not None:
         known[named.ood] = False  # what is out of distribution may have a class of its own
     labels = frame[target].astype(object).where(known, None).tolist()
+    if config.class_names is None:
+        check_is_classes(labels, f"{path}, column '{target}'")
     return encode_labels(labels, config.class_names, f"{path}, column '{target}': label")
+
+
+def _has_target(frame: "pandas.DataFrame", target: str | None, path: Path, config: TableConfig) -> bool:
+    """Whether there are labels; raises `InputError` for a column that is not there, and without one or class names."""
+    if config.target is not None:
+        require_column(frame, config.target, path, "data.target")
+        return True
+    if target in frame:
+        return True
+    if config.class_names is None:
+        raise InputError(
+            f"data.target is not set; name the label column of {path} ({', '.join(map(str, frame.columns))}), "
+            "or give data.class_names to distil without any label"
+        )
+    return False
 
 
 def _features(frame: "pandas.DataFrame", path: Path, config: TableConfig, special: list[str]) -> list[str]:

@@ -1,16 +1,15 @@
-"""Columns of a table as numbers: standardised, one-hot or TF-IDF, fitted on the pool alone."""
+"""Which columns of a table are numbers, categories and texts, and how the pool's rows say to encode them."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mtbkd.data.table_encoding import GAP, Scaling, TableEncoding
 from mtbkd.errors import InputError
 
 if TYPE_CHECKING:
     import pandas
-
-_GAP = "(missing)"
 
 
 @dataclass(frozen=True)
@@ -71,36 +70,35 @@ def check_values(frame: "pandas.DataFrame", columns: Columns, missing: str, what
             )
 
 
-def transform(
-    frame: "pandas.DataFrame", columns: Columns, pool: np.ndarray, max_features: int, max_categories: int
-) -> np.ndarray:
-    """Features `[n, D]` float32: numbers, then categories, then words, all fitted on the rows `pool`.
+def fit_encoding(
+    frame: "pandas.DataFrame", columns: Columns, missing: str, max_features: int, max_categories: int
+) -> TableEncoding:
+    """What the rows of `frame`, the pool, say of how columns become numbers.
 
     Numbers are standardised, gaps filled with the pool's median. Categories are one-hot, a gap is a category
     of its own; one that the pool lacks is all zeros. Words are weighted by TF-IDF, the `max_features` most
-    frequent ones of the pool.
+    frequent ones of the pool. missing: `error` where no value may be missing, else `median`
     """
-    from sklearn.compose import ColumnTransformer
     from sklearn.feature_extraction.text import TfidfVectorizer
-    from sklearn.impute import SimpleImputer
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+    from sklearn.preprocessing import StandardScaler
 
     frame = frame[columns.all].astype(dict.fromkeys(columns.numeric, np.float64))
-    for name, gap in [(c, _GAP) for c in columns.categorical] + [(c, "") for c in columns.text]:
+    for name, gap in [(c, GAP) for c in columns.categorical] + [(c, "") for c in columns.text]:
         frame[name] = frame[name].astype(object).where(frame[name].notna(), gap).astype(str)
-    fitted_on = frame.iloc[pool]
-    _check_pool(fitted_on, columns, max_categories)
-    words = TfidfVectorizer(max_features=max_features)
-    encoder = ColumnTransformer(
-        [
-            ("numeric", make_pipeline(SimpleImputer(strategy="median"), StandardScaler()), columns.numeric),
-            ("category", OneHotEncoder(handle_unknown="ignore", sparse_output=False), columns.categorical),
-            *(("text", words, name) for name in columns.text),
-        ],
-        sparse_threshold=0,
-    )
-    return encoder.fit(fitted_on).transform(frame).astype(np.float32)
+    _check_pool(frame, columns, max_categories)
+    numeric: dict[str, Scaling] = {}
+    for name in columns.numeric:
+        fill = float(frame[name].median())
+        scaler = StandardScaler().fit(frame[[name]].fillna(fill).to_numpy())
+        numeric[name] = Scaling(fill, float(scaler.mean_[0]), float(scaler.scale_[0]))
+    words: dict[str, dict[str, float]] = {}
+    for name in columns.text:
+        weighted = TfidfVectorizer(max_features=max_features).fit(frame[name])
+        words[name] = dict(
+            zip(weighted.get_feature_names_out().tolist(), weighted.idf_.tolist(), strict=True)
+        )
+    categories = {name: sorted(frame[name].unique().tolist()) for name in columns.categorical}
+    return TableEncoding(numeric, categories, words, gaps=missing != "error")
 
 
 def _check_pool(pool: "pandas.DataFrame", columns: Columns, max_categories: int) -> None:
@@ -123,6 +121,12 @@ def _refuse_mixed(column: "pandas.Series") -> None:
     import pandas
 
     present = column.dropna()
+    commas = present.astype(str).str.fullmatch(r"\s*[+-]?\d+,\d+\s*")
+    if len(present) and commas.mean() > 0.5:
+        raise InputError(
+            f"column '{column.name}' holds '{present.iloc[0]}', with a decimal comma; set data.decimal=',' (in Python: "
+            "read_csv(..., decimal=','))"
+        )
     words = pandas.to_numeric(present, errors="coerce").isna().to_numpy()
     if 0 < words.sum() < len(words) / 2:
         first = int(words.argmax())

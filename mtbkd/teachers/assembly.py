@@ -19,17 +19,18 @@ def build_teachers(config: TeachersConfig, data: DistillationData, seed: int) ->
     Without members: all teachers that came with the data. Raises `InputError` for unknown kinds, keys and
     values, and for whatever a kind refuses.
     """
-    if not config.members:
+    if not config.all_members:
         if not data.supplied:
             raise InputError(
-                f"teachers.members is empty and data '{data.name}' came without predictions; name teachers"
+                f"teachers.members and teachers.files are empty, and data '{data.name}' came without predictions; name "
+                "teachers, as in teachers=skops teachers.files=[forest.skops]"
             )
         return [build_supplied(name, SuppliedConfig(), data, seed) for name in data.supplied]
-    members = {f"teachers.members.{name}": member for name, member in config.members.items()}
+    members = {f"teachers.members.{name}": member for name, member in config.all_members.items()}
     checked = [checked_member(where, member, config.trusted) for where, member in members.items()]
     return [
         find("teacher", kind).build(name, member, data, seed)
-        for name, (kind, member) in zip(config.members, checked, strict=True)
+        for name, (kind, member) in zip(config.all_members, checked, strict=True)
     ]
 
 

@@ -23,7 +23,7 @@ from mtbkd.progress import Progress
 from mtbkd.teachers.bank import TeacherBank, TeacherCost
 from mtbkd.teachers.cache_entry import FORMAT, read_entry, write_entry
 from mtbkd.teachers.coverage import coverage_of
-from mtbkd.teachers.fingerprint import fingerprint, parts_of
+from mtbkd.teachers.fingerprint import fingerprint, parts_of, table_part
 from mtbkd.teachers.teacher import HasLayers, NotCovered, Recipe, Teacher, known_by
 from mtbkd.teachers.values import check_features, check_logits
 
@@ -181,6 +181,7 @@ def _key(identity: str, rows: Rows) -> str:
         index=rows.index,
         raw=rows.raw,
         **parts_of(rows.views),
+        **table_part(rows.table),
     )
 
 

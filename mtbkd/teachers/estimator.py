@@ -9,12 +9,14 @@ import torch
 from torch import Tensor
 
 from mtbkd.data.distillation import DistillationData, Rows
+from mtbkd.data.labels import label_name
 from mtbkd.errors import InputError, nearest, require_choice
 from mtbkd.teachers.coverage import known_of
 from mtbkd.teachers.estimator_size import size_of_estimator
 from mtbkd.teachers.fingerprint import fingerprint, library, seed_of
 from mtbkd.teachers.inputs import chosen_inputs
 from mtbkd.teachers.shares import check_share, training_rows
+from mtbkd.teachers.table_inputs import columns_of, mend_of
 from mtbkd.teachers.teacher import Recipe, Teacher
 
 VERSION = 1
@@ -118,7 +120,8 @@ class EstimatorTeacher:
 
     num_classes: K; of classes that the estimator never saw it says nothing (`known` are the others)
     class_names: K names, where the estimator's own classes are names; None where they are indices 0..K-1
-    inputs: `transformed` (what networks see) or `raw` (as they were before any transformation)
+    inputs: `transformed` (what networks see), `raw` (as they were before any transformation), or `table` (the columns
+        that it was fitted to, by name)
     view: other inputs of the same rows that it is shown, None: x
     """
 
@@ -158,6 +161,8 @@ class EstimatorTeacher:
 
     def predict(self, rows: Rows) -> Tensor:
         """Log-probabilities `[n, K]`, -inf for classes that it never saw; raises as `log_probs`."""
+        if self.inputs == "table":
+            return self.log_probs(columns_of(self.name, rows, self.estimator))
         source = chosen_inputs(self.name, rows, self.inputs, self.view)
         return self.log_probs(source.reshape(len(source), -1) if source.ndim > 1 else source)
 
@@ -179,11 +184,17 @@ class EstimatorTeacher:
             )
         columns = self._columns()
         self._check_features(x)
-        with np.errstate(divide="ignore"):  # log 0 = -inf is what is meant
-            if hasattr(self.estimator, "predict_log_proba"):
-                log_p = np.asarray(self.estimator.predict_log_proba(x))
-            else:
-                log_p = np.log(self.estimator.predict_proba(x))
+        try:
+            with np.errstate(divide="ignore"):  # log 0 = -inf is what is meant
+                if hasattr(self.estimator, "predict_log_proba"):
+                    log_p = np.asarray(self.estimator.predict_log_proba(x))
+                else:
+                    log_p = np.log(self.estimator.predict_proba(x))
+        except (ValueError, TypeError, AttributeError) as error:
+            raise InputError(
+                f"teacher '{self.name}': {type(self.estimator).__name__} fails on these inputs: "
+                f"{' '.join(str(error).split()):.200}; {mend_of(str(error))}"
+            ) from error
         z = torch.full((len(log_p), self.num_classes), -torch.inf)
         z[:, columns] = torch.from_numpy(log_p).to(torch.float32)
         return z
@@ -204,14 +215,16 @@ class EstimatorTeacher:
         classes = np.asarray(self.estimator.classes_).tolist()
         columns = range(self.num_classes) if self.class_names is None else self.class_names
         position = {str(c): k for k, c in enumerate(columns)}
-        for c in classes:
-            if str(c) not in position:
+        written = [str(c) if str(c) in position else label_name(c) for c in classes]
+        for c in written:
+            if c not in position:
                 mend = (
                     f"fit it to class indices 0..{self.num_classes - 1}"
                     if self.class_names is None
-                    else nearest(c, position)
+                    else f"{nearest(c, position)}; where it was fitted to their places 0..{self.num_classes - 1}, say "
+                    "classes: indices"
                 )
                 raise InputError(
                     f"teacher '{self.name}': its class '{c}' is not among the data's classes; {mend}"
                 )
-        return [position[str(c)] for c in classes]
+        return [position[c] for c in written]

@@ -5,12 +5,16 @@ import json
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from mtbkd.data.distillation import hash_inputs
+
+if TYPE_CHECKING:
+    import pandas
 
 
 def fingerprint(**parts: object) -> str:
@@ -21,6 +25,14 @@ def fingerprint(**parts: object) -> str:
 def parts_of(views: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Views of rows as parts of a fingerprint; without a view there is none, and the fingerprint is as before."""
     return {f"view {name}": view for name, view in views.items()}
+
+
+def table_part(table: "pandas.DataFrame | None") -> dict[str, object]:
+    """Columns of a table as a part of a fingerprint; without a table there is none."""
+    if table is None:
+        return {}
+    columns = {str(name): [str(table[name].dtype), table[name].to_numpy(copy=True)] for name in table.columns}
+    return {"table": columns}
 
 
 def file_hash(path: Path) -> str:

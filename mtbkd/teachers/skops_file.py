@@ -7,9 +7,11 @@ from typing import Any
 
 from mtbkd.data.distillation import DistillationData
 from mtbkd.data.npz import existing
+from mtbkd.data.table_files import PICKLES
 from mtbkd.errors import InputError, require_choice
 from mtbkd.teachers.estimator import EstimatorTeacher
 from mtbkd.teachers.inputs import INPUTS
+from mtbkd.teachers.table_inputs import inputs_of
 from mtbkd.teachers.teacher import Teacher
 
 # Types that fitted scikit-learn classifiers hold and skops does not trust by itself. Each was read: they keep
@@ -20,12 +22,15 @@ TRUSTED = (
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.calibration._SigmoidCalibration",
     "sklearn.calibration._TemperatureScaling",
+    "sklearn.compose._column_transformer.make_column_selector",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     "sklearn.gaussian_process._gpc._BinaryGaussianProcessClassifierLaplace",
     "sklearn.gaussian_process.kernels.ConstantKernel",
     "sklearn.gaussian_process.kernels.Product",
     "sklearn.gaussian_process.kernels.RBF",
     "sklearn.metrics._dist_metrics.EuclideanDistance64",
+    "sklearn.metrics._scorer._PassthroughScorer",
+    "sklearn.model_selection._split.StratifiedKFold",
     "sklearn.neighbors._ball_tree.BallTree",
     "sklearn.neighbors._kd_tree.KDTree",
     "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
@@ -37,19 +42,20 @@ TRUSTED = (
 
 @dataclass(frozen=True)
 class SkopsFileConfig:
-    """path: the `.skops` file; classes: whether its classes are `names` of the data's classes or `indices`;
-    inputs: `transformed` or `raw`; view: of the data that it is shown, null for the student's inputs; trusted: further
-    types, by full name, that may be loaded."""
+    """path: the `.skops` file; classes: whether its classes are `names` of the data's classes or `indices`; inputs:
+    `transformed`, `raw`, `table` (the columns that it was fitted to, by name) or `auto`: what it was fitted to, as far
+    as it tells (see table_inputs.py); view: of the data that it is shown, null for the student's inputs; trusted:
+    further types, by full name, that may be loaded."""
 
     path: str
     classes: str = "names"
-    inputs: str = "transformed"
+    inputs: str = "auto"
     view: str | None = None
     trusted: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         require_choice("classes", self.classes, ("names", "indices"))
-        require_choice("inputs", self.inputs, INPUTS)
+        require_choice("inputs", self.inputs, ("auto", *INPUTS, "table"))
 
 
 def build(name: str, config: SkopsFileConfig, data: DistillationData, seed: int) -> Teacher:
@@ -58,11 +64,27 @@ def build(name: str, config: SkopsFileConfig, data: DistillationData, seed: int)
     Raises `InputError` for a missing or truncated file, a type that is not trusted, a model that is not
     fitted or gives no probabilities, other features and other classes.
     """
-    estimator = load_skops(existing(config.path, f"teacher '{name}': path"), config.trusted)
+    path = existing(config.path, f"teacher '{name}': path")
+    check_format(name, path)
+    estimator = load_skops(path, config.trusted)
     class_names = data.class_names if config.classes == "names" else None
-    teacher = EstimatorTeacher(name, estimator, data.num_classes, class_names, config.inputs, config.view)
+    inputs = config.inputs
+    if inputs == "auto":
+        inputs = "transformed" if config.view is not None else inputs_of(name, estimator, data)
+    teacher = EstimatorTeacher(name, estimator, data.num_classes, class_names, inputs, config.view)
     teacher.predict(data.pool.take(data.pool.index.new_zeros(1)))
     return teacher
+
+
+def check_format(name: str, path: Path) -> None:
+    """Raise `InputError` for a folder, and for a pickle, which is never read."""
+    if path.is_dir():
+        raise InputError(f"teacher '{name}': '{path}' is a folder; give a file written by skops.io.dump")
+    if path.suffix.lower() in PICKLES:
+        raise InputError(
+            f"teacher '{name}': '{path.name}' is a pickle, which can run any code and is never read; load it where you "
+            f"trust it and write it again: skops.io.dump(model, '{path.stem}.skops')"
+        )
 
 
 def load_skops(path: Path, trusted: list[str]) -> Any:

@@ -229,3 +229,68 @@ def test_damaged_files_and_bad_settings_are_told(tmp_path):
         load(TableConfig(str(tmp_path / "mine.npz")), 0)
     with pytest.raises(InputError, match=r"did you mean 'median'\?"):
         TableConfig(missing="mean")
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+def test_any_separator_a_byte_order_mark_and_decimal_commas(tmp_path, separator):
+    decimal = "." if separator == "," else ","
+    words = [["size", "label"], *([f"{i}{decimal}5", "ab"[i % 2]] for i in range(10))]
+    text = "\n".join(separator.join(row) for row in words)
+    (tmp_path / "mine.csv").write_text(text, encoding="utf-8-sig")
+    config = TableConfig(str(tmp_path / "mine.csv"), target="label", decimal=decimal)
+    assert load(config, 0).pool.raw[:, 0].tolist() == [i + 0.5 for i in load(config, 0).pool.index.tolist()]
+    if decimal == ",":
+        with pytest.raises(InputError, match=r"'size' holds '0,5', with a decimal comma; set data\.decimal"):
+            load(TableConfig(str(tmp_path / "mine.csv"), target="label"), 0)
+
+
+def test_what_is_no_utf8_and_what_is_no_table_is_told(tmp_path):
+    (tmp_path / "mine.csv").write_bytes("grösse,label\n1,a\n".encode("latin-1"))
+    with pytest.raises(InputError, match=r"is not UTF-8 text.*save it again as UTF-8"):
+        load(TableConfig(str(tmp_path / "mine.csv"), target="label"), 0)
+    (tmp_path / "empty.csv").write_text("size,label\n")
+    with pytest.raises(InputError, match="a header and no rows"):
+        load(TableConfig(str(tmp_path / "empty.csv"), target="label"), 0)
+    for name, mend in (("mine.xlsx", "save it as .csv"), ("mine.pkl", "never read; write it by")):
+        (tmp_path / name).write_bytes(b"anything")
+        with pytest.raises(InputError, match=mend):
+            load(TableConfig(str(tmp_path / name), target="label"), 0)
+    with pytest.raises(InputError, match="is a folder"):
+        load(TableConfig(str(tmp_path), target="label"), 0)
+
+
+def test_rows_to_test_by_may_be_a_file_of_their_own(from_table, tmp_path):
+    known = {"split_column": None, "test_path": str(tmp_path / "other.csv"), "validation_fraction": 0.25}
+    other = frame()[4:7].assign(size=[3.0, 9.0, 5.0], code=["a", "b", "c"])
+    other.to_csv(tmp_path / "other.csv", index=False)
+    labelled = frame(label=["yes", "no"] * 4)
+    data = from_table(labelled, **known)
+    assert [len(rows) for rows in data.splits.values()] == [6, 2, 3]
+    assert (data.test.ids.tolist(), data.test.index.tolist()) == (["a", "b", "c"], [8, 9, 10])
+    assert (data.test.y.tolist(), data.drawn) == ([1, 0, 1], ("validation",))
+    pool = labelled["size"][data.pool.index.tolist()]
+    np.testing.assert_allclose(data.test.x[:, 0], (other["size"] - pool.mean()) / pool.std(ddof=0), atol=1e-6)
+    assert data.test.table["colour"].tolist() == ["blue", "green", "red"]
+    assert from_table(frame()).drawn == ()
+    assert from_table(labelled, split_column=None).drawn == ("validation", "test")
+    with pytest.raises(InputError, match="both say which rows are test rows"):
+        TableConfig(split_column="part", test_path="other.csv")
+    other.drop(columns="label").to_csv(tmp_path / "other.csv", index=False)
+    with pytest.raises(InputError, match=r"data\.test_path: no column 'label'"):
+        from_table(labelled, **known)
+
+
+@pytest.mark.parametrize("labels", [np.arange(100) * 7, [f"id{i}" for i in range(100)]])
+def test_a_quantity_and_an_id_are_no_classes(from_table, labels):
+    table = pandas.DataFrame({"x": np.arange(100.0), "label": labels})
+    with pytest.raises(InputError, match=r"100 different values in 100 rows.*pandas\.qcut.*data\.target"):
+        from_table(table)
+
+
+@pytest.mark.filterwarnings("ignore:.*no labelled example:UserWarning")
+def test_ten_rows_a_class_of_one_and_labels_that_are_true_and_false(from_table):
+    table = pandas.DataFrame({"x": np.arange(10.0), "label": [*"aaaaa", *"bbbb", "c"]})
+    data = from_table(table)
+    assert sum(len(rows) for rows in data.splits.values()) == 10
+    assert data.class_names == ("a", "b", "c")
+    assert from_table(table.assign(label=[True, False] * 5)).class_names == ("False", "True")

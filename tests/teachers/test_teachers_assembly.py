@@ -127,7 +127,7 @@ def test_the_templates_become_teachers(digits, tmp_path):
     first = "members.first"
     configs = [
         read("predictions", **{f"{first}.path": tmp_path / "p.npz", f"{first}.values": "probabilities"}),
-        read("skops", **{f"{first}.path": tmp_path / "m.skops"}),
+        read("skops", files=[str(tmp_path / "m.skops")]),
         read(
             "torch",
             **{f"{first}.factory": f"{__name__}:linear", f"{first}.weights": tmp_path / "w.safetensors"},
@@ -139,7 +139,7 @@ def test_the_templates_become_teachers(digits, tmp_path):
         assert z.shape[-2:] == (len(digits.test), 10)
 
 
-@pytest.mark.parametrize("name", ["predictions", "skops", "torch", "saved_posterior"])
+@pytest.mark.parametrize("name", ["predictions", "torch", "saved_posterior"])
 def test_a_template_says_what_is_not_set(name, digits):
     with pytest.raises(InputError, match=r"teachers\.members\.first\.\w+ is not set; \w+"):
         build_teachers(read(name), digits, 0)
@@ -181,6 +181,19 @@ def test_every_member_is_checked_before_any_is_built(digits, monkeypatch):
     monkeypatch.setattr(find("teacher", "ensemble"), "build", never)
     with pytest.raises(InputError, match="unknown kind"):
         build_teachers(TeachersConfig(members={"a": {"kind": "ensemble"}, "b": {"kind": "x"}}), digits, 0)
+
+
+def test_files_are_teachers_called_as_they_are(digits, tmp_path):
+    model = GaussianNB().fit(digits.pool.x, digits.teacher_y)
+    for name in ("one", "two"):
+        skops.io.dump(model, tmp_path / f"{name}.skops")
+    files = [str(tmp_path / "two.skops"), str(tmp_path / "one.skops")]
+    more = {"third": {"kind": "estimator", "estimator": "gaussian_nb"}}
+    teachers = build_teachers(TeachersConfig(files=files, members=more), digits, 0)
+    assert [teacher.name for teacher in teachers] == ["two", "one", "third"]
+    for twice in (TeachersConfig(files=files + files[:1]), TeachersConfig(files=files, members={"one": {}})):
+        with pytest.raises(InputError, match=r"is a second teacher called '(two|one)'; rename the file"):
+            build_teachers(twice, digits, 0)
 
 
 def test_trusted_types_of_the_set_reach_its_skops_files(digits, monkeypatch):
