@@ -60,7 +60,7 @@ def brier_decomposition(probs: ArrayLike, y: ArrayLike, bins: int = BINS) -> Bri
         reliability = sum_k sum_b n_kb/n (p_kb - o_kb)^2,    resolution = sum_k sum_b n_kb/n (o_kb - o_k)^2
 
     p_kb and o_kb: means of p_k and of 1[y = k] over the n_kb inputs whose p_k is in bin b; o_k: over all. It is exact
-    where all p_k in a bin are equal; otherwise `within_bins` is what remains, the variance of p_k within bins less twice
+    where all p_k in a bin are equal; otherwise `within_bins` is what remains: the variance of p_k in bins less twice
     its covariance with 1[y = k]. Chance in bins of few inputs makes reliability and resolution both too large, by about
     the same.
 

@@ -3,15 +3,20 @@
 import math
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from statistics import median
-from typing import Any
+from typing import Any, TypeGuard
 
+import torch
 from torch import Tensor
 
+from mtbkd.evaluation.agreement import agreement, total_variation
+from mtbkd.evaluation.conformal import aps_scores, conformal_coverage, threshold_scores
+from mtbkd.evaluation.per_class import per_class
 from mtbkd.evaluation.scores import evaluate
+from mtbkd.evaluation.teacher_comparison import compare_teachers
 from mtbkd.evaluation.uncertainty import ood_scores
 from mtbkd.posterior import Posterior
 from mtbkd.prediction import Prediction
@@ -25,6 +30,8 @@ Metrics = dict[str, Any]
 STUDENTS = ("student", "kd_student", "label_only_student")
 SCORES = ("accuracy", "nll", "brier", "ece")
 COSTS = ("parameters", "stored_bytes", "latency_ms")
+ALPHA = 0.1  # of conformal sets: as many inputs as a 90 % interval leaves out may miss
+CONFUSION_CLASSES = 100  # classes up to which the confusion matrix is kept
 PACKAGES = ("mtbkd", "torch", "pyro-ppl", "numpy", "arviz", "scikit-learn")
 
 
@@ -45,6 +52,9 @@ def metrics_of(
         "teacher_ensemble": ensemble,
         "kd_student": students.get("kd_student"),
         "label_only_student": students.get("label_only_student"),
+        "per_class": class_metrics(findings.students["student"].get("test"), y, problem.data.class_names),
+        "conformal": conformal_metrics(problem.data.validation.y, y, findings),
+        "teacher_comparison": comparison_metrics(findings),
         "teaching": teaching(problem, models.student, findings.rows.x),
         "pool": {
             "rows": len(pool),
@@ -74,9 +84,14 @@ def model_metrics(said: Mapping[str, PredictionSummary], y: Tensor, costs: Mappi
 
 def scores_of(said: PredictionSummary | None, y: Tensor) -> Metrics:
     """Scores of what a model says of rows with labels `y [n]`, -1 unknown; None where undefined."""
-    if said is None or not said.finite or not bool((y >= 0).any()):
+    if not scorable(said, y):
         return dict.fromkeys(SCORES)
     return dict(evaluate(said, y))
+
+
+def scorable(said: PredictionSummary | None, y: Tensor) -> TypeGuard[PredictionSummary]:
+    """Whether there are predictions, all of them numbers, and a label."""
+    return said is not None and said.finite and bool((y >= 0).any())
 
 
 def validation_metrics(y: Tensor, findings: Findings) -> Metrics | None:
@@ -92,6 +107,67 @@ def validation_metrics(y: Tensor, findings: Findings) -> Metrics | None:
         scores = scores_of(said.get("validation"), y)
         found[name] = {score: scores[score] for score in SCORES}
     return found
+
+
+def class_metrics(said: PredictionSummary | None, y: Tensor, names: Sequence[str]) -> Metrics | None:
+    """What the student is worth in each class, of the test rows; None where nothing is labelled.
+
+    returns: class_names; support, named, precision, recall, f1, ece: a list over classes; confusion: rows of true
+        classes, columns of named ones, None for more than `CONFUSION_CLASSES` (`evaluation.per_class.PerClass`)
+    """
+    if not scorable(said, y):
+        return None
+    found: Metrics = {name: values.tolist() for name, values in vars(per_class(said, y)).items()}
+    if len(names) > CONFUSION_CLASSES:
+        found["confusion"] = None
+    return {"class_names": list(names), **found}
+
+
+def conformal_metrics(y_validation: Tensor, y_test: Tensor, findings: Findings) -> Metrics | None:
+    """Conformal sets of each student, of a threshold from the validation rows, on the test rows.
+
+    returns: alpha; calibration_rows, test_rows; student, kd_student, label_only_student: {"threshold": ..., "aps": ...}
+        with what `evaluation.conformal.ConformalCoverage` has, None for a student that was not fitted. None where rows
+        of either split have no labels, or validation rows are too few for alpha.
+    Validation rows may have been used to fit teachers' temperatures, to choose teachers or settings: then they are not
+    quite exchangeable with test rows (see there), and a coverage below `expected_low` tells that it matters.
+    """
+    rows = int((y_validation >= 0).sum())
+    if rows + 1 < 1 / ALPHA or not bool((y_test >= 0).any()):
+        return None
+    found: Metrics = dict.fromkeys(STUDENTS)
+    for name, by_split in findings.students.items():
+        known, asked = by_split.get("validation"), by_split.get("test")
+        if known is not None and known.finite and asked is not None and asked.finite:
+            found[name] = {
+                kind: asdict(conformal_coverage(known, y_validation, asked, y_test, score, ALPHA))
+                for kind, score in (("threshold", threshold_scores), ("aps", aps_scores))
+            }
+    return {"alpha": ALPHA, "calibration_rows": rows, "test_rows": int((y_test >= 0).sum()), **found}
+
+
+def comparison_metrics(findings: Findings) -> Metrics | None:
+    """How far teachers are from one another and from the student at the test inputs; None where they were not asked.
+
+    returns: names `[M]`; rows; disagreement, total_variation: M lists of M (`evaluation.teacher_comparison`); student:
+        the same two of the student against each teacher, lists of M, None where it gives no numbers
+    """
+    said = findings.teachers.get("test")
+    if not said or not all(one.finite and len(one) for one in said.values()):
+        return None
+    means = torch.stack([one.mean.cpu() for one in said.values()])
+    pairs, student = compare_teachers(means), findings.students["student"]["test"]
+    against = {
+        "disagreement": [1 - agreement(student, probs) for probs in means],
+        "total_variation": [total_variation(student, probs) for probs in means],
+    }
+    return {
+        "names": list(said),
+        "rows": means.shape[1],
+        "disagreement": pairs.disagreement.tolist(),
+        "total_variation": pairs.total_variation.tolist(),
+        "student": against if student.finite else None,
+    }
 
 
 def teacher_metrics(problem: Problem, findings: Findings) -> tuple[Metrics, Metrics]:

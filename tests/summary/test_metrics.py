@@ -9,8 +9,12 @@ from mtbkd.prediction import Prediction
 from mtbkd.prediction_summary import PredictionSummary
 from mtbkd.summary.findings import of_teachers
 from mtbkd.summary.metrics import (
+    ALPHA,
     COSTS,
     SCORES,
+    class_metrics,
+    comparison_metrics,
+    conformal_metrics,
     model_metrics,
     teacher_metrics,
     validation_metrics,
@@ -77,6 +81,50 @@ def test_without_labelled_validation_rows_there_are_no_validation_scores(y):
     students = {"student": {"validation": SURE} if y else {}}
     findings = SimpleNamespace(students=students)
     assert validation_metrics(torch.tensor(y, dtype=torch.int64), findings) is None
+
+
+def test_each_class_has_its_scores():
+    found = class_metrics(SURE, torch.tensor([0, 1]), ("cat", "dog"))
+    assert found["class_names"] == ["cat", "dog"]
+    assert found["confusion"] == [[1, 0], [0, 1]]
+    assert found["support"] == found["named"] == [1, 1]
+    # Of each class .9 and .2, or .1 and .8, against 1 and 0, or 0 and 1.
+    assert found["ece"] == pytest.approx([0.15, 0.15])
+    many = said(torch.eye(101)[:2].tolist())
+    names = [str(k) for k in range(101)]
+    assert class_metrics(many, torch.tensor([0, 1]), names)["confusion"] is None
+    assert class_metrics(SURE, torch.tensor([-1, -1]), ("cat", "dog")) is None
+    assert class_metrics(None, torch.tensor([], dtype=torch.int64), ("cat", "dog")) is None
+
+
+def test_conformal_sets_of_each_student():
+    """Nine validation rows are just enough for alpha .1: the threshold is their largest score."""
+    assert ALPHA == 0.1
+    known = said([[0.9, 0.1]] * 8 + [[0.4, 0.6]])
+    students = {"student": {"validation": known, "test": UNSURE}, "kd_student": {"test": UNSURE}}
+    findings = SimpleNamespace(students=students)
+    zeros, y = torch.zeros(9, dtype=torch.int64), torch.tensor([0, 1, -1])
+    found = conformal_metrics(zeros, y, findings)
+    assert (found["alpha"], found["calibration_rows"], found["test_rows"]) == (0.1, 9, 2)
+    # 1 - .4 = .6: both classes of (.5, .5) and of (.6, .4).
+    assert found["student"]["threshold"]["threshold"] == pytest.approx(0.6)
+    assert found["student"]["threshold"]["mean_size"] == 2
+    assert found["student"]["aps"].keys() == found["student"]["threshold"].keys()
+    assert found["kd_student"] is found["label_only_student"] is None
+    assert conformal_metrics(zeros[1:], y, findings) is None
+    assert conformal_metrics(zeros, torch.tensor([-1, -1, -1]), findings) is None
+
+
+def test_teachers_are_compared_with_each_other_and_with_the_student():
+    teachers = {"a": SURE, "b": said([[0.1, 0.9], [0.2, 0.8]])}
+    findings = SimpleNamespace(teachers={"test": teachers}, students={"student": {"test": teachers["b"]}})
+    found = comparison_metrics(findings)
+    assert (found["names"], found["rows"]) == (["a", "b"], 2)
+    assert found["disagreement"] == [[0, 0.5], [0.5, 0]]
+    assert found["total_variation"][0] == pytest.approx([0, 0.4])
+    assert found["student"]["disagreement"] == [0.5, 0]
+    assert found["student"]["total_variation"] == pytest.approx([0.4, 0])
+    assert comparison_metrics(SimpleNamespace(teachers={}, students={"student": {}})) is None
 
 
 def test_what_is_no_number_becomes_none():
