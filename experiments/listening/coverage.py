@@ -14,11 +14,11 @@ from itertools import product
 import pandas as pd
 
 from experiments.listening import teacher_sets
-from experiments.listening.credible import MASSES, coverage
 from experiments.listening.problems import EAGER, EVERYWHERE
 from experiments.listening.study import Part, Settings, command, runs_of
 from experiments.listening.sweeps import Run, Sweep
 from mtbkd.data.synthetic import true_probs
+from mtbkd.evaluation.interval_coverage import MASSES, interval_coverage
 from mtbkd.t_interval import shown, t_interval
 
 SETS, QUICK_SETS = 60, 10
@@ -95,10 +95,11 @@ def checked(run: Run) -> dict[str, float]:
     x = run.data().test.x
     truth = true_probs(run.data_config(), run.seed, x)
     said = run.posterior().predict(x)
-    lower, upper = said.interval(0.8)
-    shares = {f"coverage_{mass:g}": share for mass, share in coverage(said.probs, truth).items()}
+    found = interval_coverage(said, truth)
+    shares = {f"coverage_{one.mass:g}": one.coverage for one in found}
+    width = next(one.width for one in found if one.mass == 0.8)
     error = float((said.mean.double() - truth).abs().mean())
-    return {**shares, "error": error, "width_0.8": float((upper - lower).mean())}
+    return {**shares, "error": error, "width_0.8": width}
 
 
 def markdown(found: pd.DataFrame) -> str:

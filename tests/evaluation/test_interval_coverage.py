@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch.distributions import Beta, Binomial, Dirichlet, Multinomial
 
-from experiments.listening.credible import MASSES, coverage
 from mtbkd.errors import InputError
+from mtbkd.evaluation.interval_coverage import MASSES, interval_coverage
+from mtbkd.prediction import Prediction
 
 
 def test_by_hand():
@@ -13,8 +14,20 @@ def test_by_hand():
     first = torch.tensor([0.0, 0.25, 0.5, 0.75, 1.0])
     probs = torch.stack([first, 1 - first], -1)[:, None].expand(-1, 3, -1)
     truth = torch.tensor([[0.5, 0.5], [0.2, 0.8], [0.95, 0.05]])
-    found = coverage(probs, truth, (0.5, 0.8))
-    assert found == {0.5: pytest.approx(1 / 3), 0.8: pytest.approx(2 / 3)}
+    found = interval_coverage(Prediction(probs), truth, (0.5, 0.8))
+    assert [one.mass for one in found] == [0.5, 0.8]
+    assert [one.coverage for one in found] == pytest.approx([1 / 3, 2 / 3])
+    assert [one.width for one in found] == pytest.approx([0.5, 0.8])
+
+
+def test_one_draw_has_intervals_without_width():
+    probs = torch.tensor([[0.3, 0.7], [0.5, 0.5]])
+    (found,) = interval_coverage(probs[None], torch.tensor([[0.3, 0.7], [0.4, 0.6]]), (0.9,))
+    assert (found.coverage, found.width) == (0.5, 0)
+
+
+def coverage(probs, truth):
+    return {one.mass: one.coverage for one in interval_coverage(probs, truth)}
 
 
 @pytest.mark.parametrize("draws", [9, 99])
@@ -49,4 +62,6 @@ def test_a_posterior_that_counts_its_data_twice_is_too_narrow():
 
 def test_shapes_are_checked():
     with pytest.raises(InputError, match=r"draws of shape \[5, 2, 3\] and truth \[2, 2\]"):
-        coverage(torch.rand(5, 2, 3), torch.rand(2, 2))
+        interval_coverage(torch.rand(5, 2, 3), torch.rand(2, 2))
+    with pytest.raises(InputError, match="mass is 1"):
+        interval_coverage(torch.rand(5, 2, 3), torch.rand(2, 3), (1,))
