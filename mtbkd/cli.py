@@ -10,6 +10,7 @@ import os
 import sys
 import time
 import traceback
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -19,6 +20,9 @@ from omegaconf import OmegaConf, read_write
 from mtbkd import __version__, sweep
 from mtbkd.command import constant_keys, continuing, continuing_sweep, quoted, run_name
 from mtbkd.errors import InputError
+from mtbkd.launching import number_of_runs, parallel_runs, prepare, swept_words
+from mtbkd.objective import reached
+from mtbkd.search import asked_for, found, quieten, searches
 from mtbkd.sweep import Outcome, Result
 
 if TYPE_CHECKING:
@@ -51,6 +55,9 @@ class Launch(Callback):
     new_folders: tuple[Path, ...] = ()
     sweep: Path | None = None
 
+    def __init__(self, runs: int | None = None) -> None:
+        """runs: of the sweep, in all, as its runs are told by `on_multirun_start`"""
+
     def on_run_start(self, config: "DictConfig", **kwargs: Any) -> None:
         Launch.new_folders = missing_folders(Path(os.path.abspath(config.hydra.run.dir)))
 
@@ -59,29 +66,43 @@ class Launch(Callback):
         Launch.new_folders = missing_folders(Launch.sweep)
         sweep.clear(Launch.sweep)
         print(continuing_sweep(config.hydra, Launch.sweep), flush=True)
-        # Each run is composed anew, from what Hydra was told: by this it knows what its name need not say.
-        told = config.hydra.overrides
-        constant = ",".join(map(quoted, constant_keys(told.task)))
+        prepare(config.hydra.launcher)
+        quieten(config.hydra)
+        # Each run is composed anew, from what Hydra was told: by this it knows what its name need not say, how many
+        # others there are, and, wherever it runs, the sweep's folder.
+        told, words = config.hydra.overrides, swept_words(config.hydra)
+        constant = ",".join(map(quoted, constant_keys(words)))
         with read_write(told):
             told.hydra.append(f"hydra.job.config.override_dirname.exclude_keys=[{constant}]")
+            told.hydra.append(f"hydra.callbacks.launch.runs={number_of_runs(words) or 'null'}")
+            told.hydra.append(f"hydra.sweep.dir={quoted(str(Launch.sweep))}")
+
+    def on_multirun_end(self, config: "DictConfig", **kwargs: Any) -> None:
+        if Launch.sweep is not None and searches(config.hydra):
+            print(*found(Launch.sweep, config.objective), sep="\n")
 
 
-def job(config: "DictConfig") -> None:
-    """One run, whatever happens in it."""
+def job(config: "DictConfig") -> float | list[float] | None:
+    """One run, whatever happens in it; gives a sweeper what it reached, None where it is not finished.
+
+    None and not NaN, with which the Optuna sweeper would stop.
+    """
     from hydra.core.hydra_config import HydraConfig
 
     from mtbkd.run_directory import RunDirectory
 
     hydra: Any = HydraConfig.get()
-    directory = RunDirectory(Path(hydra.runtime.output_dir), documents_of(config, hydra))
+    folder = Path(hydra.runtime.output_dir)
+    directory = RunDirectory(folder, documents_of(config, hydra), patient=searches(hydra))
     in_sweep = hydra.mode.name == "MULTIRUN"
     command = continuing(hydra, directory.path)
     name = os.path.relpath(directory.path, hydra.sweep.dir) if in_sweep else ""
     state: Result = "finished"
     error = ""
-    began = time.perf_counter()
+    value: float | list[float] | None = None
+    began, started = time.perf_counter(), time.time()
     try:
-        work(config, directory, command, parallel_runs(hydra), in_sweep)
+        value = work(config, directory, command, hydra)
     except InputError as bad:
         state, error = "bad input", " ".join(str(bad).split())
         print(f"mtbkd: {name + ': ' * in_sweep}{error}", file=sys.stderr)
@@ -92,27 +113,36 @@ def job(config: "DictConfig") -> None:
             traceback.print_exc()
         first = error.splitlines()[0]
         print(f"mtbkd: failed: {first}\n  traceback: {told_in}\n  go on with: {command}", file=sys.stderr)
-    outcome = Outcome(name, state, OmegaConf.to_container(config), error)  # type: ignore[arg-type]
+    before = state == "finished" and (directory.record or {}).get("ended", 0.0) < started
+    settings: Any = OmegaConf.to_container(config)
+    outcome = Outcome(name, state, settings, error, command, before)
     if in_sweep:
-        print(f"{name}: {state}, {time.perf_counter() - began:.0f} s", flush=True)
+        spent = "before" if before else f"{time.perf_counter() - began:.0f} s"
+        print(f"{name}: {state}, {spent}", flush=True)
         sweep.note(Path(hydra.sweep.dir), hydra.job.num, outcome)
         remove_empty((directory.path,))
     else:
         OUTCOMES.append(outcome)
         remove_empty(Launch.new_folders)
+    return value
 
 
 def work(
-    config: "DictConfig", directory: "RunDirectory", command: str, parallel: int, in_sweep: bool
-) -> None:
-    """Check the configuration and do the run, with what a user sees of it."""
+    config: "DictConfig", directory: "RunDirectory", command: str, hydra: Any
+) -> float | list[float] | None:
+    """Check the configuration and do the run, with what a user sees of it; gives what a sweeper asks for."""
+    from mtbkd import registry
     from mtbkd.configuration import resolve
     from mtbkd.pipeline import run
     from mtbkd.progress import Progress, TerminalProgress
     from mtbkd.threads import set_threads
 
+    in_sweep, parallel = hydra.mode.name == "MULTIRUN", parallel_runs(hydra)
     resolved = resolve(config)
+    objective = asked_for(hydra, resolved.settings.objective)
     state = directory.state(resolved)
+    shared = Path(hydra.sweep.dir) if in_sweep else directory.path
+    track = registry.find("tracking", resolved.methods["tracking"]).build(resolved.tracking, shared)
     if not in_sweep:
         print(command, flush=True)
         if state == "finished":
@@ -120,8 +150,24 @@ def work(
     set_threads(resolved.settings.threads, parallel)
     # Bars of runs at the same time would overwrite one another.
     run(resolved, directory, command, Progress() if parallel > 1 else TerminalProgress(PATIENCE))
+    try:
+        track(directory.path)
+    except Exception as failure:  # the run is finished all the same, and can be told of later
+        told = str(failure).splitlines()[0] if str(failure) else ""
+        print(
+            f"mtbkd: the run is finished, but not tracked ({type(failure).__name__}: {told}); the same command "
+            "does what is left",
+            file=sys.stderr,
+        )
     if not in_sweep:
         show(directory.path)
+    if not objective:
+        return None
+    try:
+        return reached(directory.path, objective)
+    except InputError as nothing:  # the search goes on with the other runs
+        print(f"mtbkd: {nothing}", file=sys.stderr)
+        return None
 
 
 def show(folder: Path) -> None:
@@ -163,27 +209,24 @@ def remove_empty(folders: tuple[Path, ...]) -> None:
         folder.rmdir()
 
 
-def parallel_runs(hydra: Any) -> int:
-    """How many runs of this sweep there are at once on this machine."""
-    if hydra.mode.name != "MULTIRUN" or "joblib" not in str(hydra.launcher.get("_target_")):
-        return 1
-    jobs = int(hydra.launcher.get("n_jobs") or 1)
-    return jobs if jobs > 0 else max(1, (os.cpu_count() or 1) + 1 + jobs)
-
-
 def end_sweep(folder: Path) -> int:
-    """Compare the sweep's runs, and give its exit code."""
-    from mtbkd.comparison import compare
+    """Compare the sweep's runs, tell of them, and give its exit code."""
+    from mtbkd.comparison.comparison import comparison_of
+    from mtbkd.comparison.files import write_files
+    from mtbkd.comparison.runs import read_runs
+    from mtbkd.comparison.terminal import summary
 
     told = sweep.outcomes(folder)
     try:
-        table = compare([folder], [outcome for outcome in told if outcome.state == "bad input"])
+        runs = read_runs([folder])
     except InputError:  # not one run began
         return 1
-    table.to_csv(folder / "comparison.csv", index=False)
-    sweep.clear(folder)
-    counts = ", ".join(f"{count} {state}" for state, count in table["state"].value_counts().items())
-    print(f"{len(table)} runs: {counts}\ncomparison: {folder / 'comparison.csv'}")
+    compared = comparison_of(runs)
+    written = write_files(compared, folder, [folder])
+    counts = ", ".join(f"{count} {state}" for state, count in Counter(run.state for run in runs).items())
+    before = sum(outcome.before for outcome in told)
+    known = f" ({before} of them before; fresh=true does them again)" if before else ""
+    print(f"\n{summary(compared)}\n\n{len(runs)} runs: {counts}{known}\ncomparison: {written[0]}")
     return sweep.exit_code([outcome.state for outcome in told])
 
 
@@ -212,7 +255,10 @@ def main() -> NoReturn:
         print("mtbkd: stopped; the same command in the same folder goes on", file=sys.stderr)
         sys.exit(1)
     except (HydraException, OmegaConfBaseException, ValueError) as error:
-        # Jobs raise nothing, so this is about the command's own words.
+        # Jobs raise nothing, so this is about the command's own words, or of a search in which no run was finished.
+        if Launch.sweep is not None and sweep.outcomes(Launch.sweep):
+            print(f"mtbkd: the search ended ({error})", file=sys.stderr)
+            sys.exit(end_sweep(Launch.sweep) or 1)
         if Launch.sweep is not None and Launch.new_folders:
             (Launch.sweep / "multirun.yaml").unlink(missing_ok=True)
             remove_empty(Launch.new_folders)

@@ -9,10 +9,12 @@ from typing import Any
 
 from omegaconf import ListConfig, OmegaConf
 
-from mtbkd.configuration import INCIDENTAL
+from mtbkd.configuration import incidental
 
 # What Hydra was told about where and how to run is no part of the command that continues one run.
-OF_THE_LAUNCH = re.compile(r"\+*hydra(\.mode|\.run\.dir|\.sweep|\.job\.config|[/.]launcher|[/.]sweeper)\b")
+OF_THE_LAUNCH = re.compile(
+    r"\+*hydra(\.mode|\.run\.dir|\.sweep|\.job\.config|\.callbacks\.launch|[/.]launcher|[/.]sweeper)\b"
+)
 # A sweep keeps its launcher and sweeper.
 OF_THE_PLACE = re.compile(r"\+*hydra(\.mode|\.run\.dir|\.sweep\.dir|\.job\.config)\b")
 LONGEST = 150
@@ -84,8 +86,9 @@ def run_name(overrides: Sequence[str], constant: Sequence[str] = ()) -> str:
     constant: keys that no run's name needs
     Paths are told by their last part, and what no folder can be called is replaced; then a hash keeps names apart.
     """
-    unnamed = {*INCIDENTAL, *as_given(constant)}
-    kept = sorted(word for word in as_given(overrides) if word.partition("=")[0].lstrip("+~") not in unnamed)
+    unnamed = as_given(constant)
+    keys = {word: word.partition("=")[0].lstrip("+~") for word in as_given(overrides)}
+    kept = sorted(word for word, key in keys.items() if key not in unnamed and not incidental(key))
     if not kept:
         return "defaults"
     full = ",".join(kept)

@@ -15,6 +15,7 @@ from omegaconf.errors import ConfigKeyError, MissingMandatoryValue, OmegaConfBas
 from mtbkd import registry
 from mtbkd.errors import InputError, nearest, require_choice
 from mtbkd.inference.engine import EngineConfig
+from mtbkd.objective import objectives
 from mtbkd.teachers import TeachersConfig
 
 # Groups whose method's name chooses a module; the others have one configuration.
@@ -28,9 +29,10 @@ METHOD_GROUPS = (
     "student",
     "inference",
     "report",
+    "tracking",
 )
-# Settings that do not change what a run computes, and so are no part of its identity.
-INCIDENTAL = ("fresh", "threads", "teachers.cache")
+# Settings and groups that do not change what a run computes, and so are no part of its identity.
+INCIDENTAL = ("fresh", "threads", "teachers.cache", "objective", "tracking")
 
 
 @dataclass(frozen=True)
@@ -51,9 +53,11 @@ class Settings:
     threads: str = "auto"
     compile: str = "auto"
     fresh: bool = False
+    objective: Any = "validation.student.nll"
 
     def __post_init__(self) -> None:
         require_choice("compile", self.compile, ("auto", "always", "never"))
+        objectives(self.objective)
         if not 0 <= self.seed < 2**32:
             raise InputError(f"seed is {self.seed}; it must lie between 0 and {2**32 - 1}")
         if self.threads != "auto" and not (self.threads.isdecimal() and int(self.threads) > 0):
@@ -79,6 +83,7 @@ class RunConfig:
     baseline: BaselineConfig
     inference: EngineConfig
     report: Any
+    tracking: Any
     settings: Settings
     methods: dict[str, str]
     resolved: dict[str, Any]
@@ -86,7 +91,7 @@ class RunConfig:
     @property
     def hash(self) -> str:
         """Identity of what the run computes: hash of the configuration less what is incidental."""
-        kept = {key: value for key, value in flatten(self.resolved).items() if key not in INCIDENTAL}
+        kept = {key: value for key, value in flatten(self.resolved).items() if not incidental(key)}
         return hashlib.sha256(json.dumps(kept, sort_keys=True, default=str).encode()).hexdigest()
 
 
@@ -183,8 +188,13 @@ def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
     a, b = flatten(one), flatten(other)
     absent = object()
     return [
-        key for key in sorted({*a, *b}) if key not in INCIDENTAL and a.get(key, absent) != b.get(key, absent)
+        key for key in sorted({*a, *b}) if not incidental(key) and a.get(key, absent) != b.get(key, absent)
     ]
+
+
+def incidental(key: str) -> bool:
+    """Whether what a dotted key says does not change what a run computes."""
+    return any(key == name or key.startswith(f"{name}.") for name in INCIDENTAL)
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -8,6 +8,7 @@ Truth is run.json: the resolved configuration, its hash, what the run was made f
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -28,10 +29,12 @@ class RunDirectory:
     """One run's folder; `state` before any work, then `begin`, and `finish` or `fail`.
 
     documents: texts by relative path, laid beside run.json when the run begins
+    patient: another process at work here is waited for: a search may draw the same settings twice at once
     """
 
     path: Path
     documents: Mapping[str, str] = field(default_factory=dict)
+    patient: bool = False
 
     @property
     def record(self) -> dict[str, Any] | None:
@@ -82,7 +85,8 @@ class RunDirectory:
 
     def finish(self) -> None:
         """Say that everything is there; what was kept only to go on from is removed."""
-        write_json(self.path / "run.json", {**(self.record or {}), "state": "finished"})
+        ended = round(time.time(), 3)
+        write_json(self.path / "run.json", {**(self.record or {}), "state": "finished", "ended": ended})
         self.remove(("stages",))
 
     def fail(self, config: RunConfig, command: str, error: str, trace: str) -> None:
@@ -101,12 +105,12 @@ class RunDirectory:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other processes out; raises `InputError` where one is at work here."""
+        """Keep other processes out; raises `InputError` where one is at work here, or waits for it if `patient`."""
         from filelock import FileLock, Timeout
 
         self.path.mkdir(parents=True, exist_ok=True)
         try:
-            with FileLock(self.path / LOCK, timeout=0):
+            with FileLock(self.path / LOCK, timeout=-1 if self.patient else 0):
                 try:
                     yield
                 finally:

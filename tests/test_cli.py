@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -254,22 +253,6 @@ def test_paths_in_a_sweep_make_no_folders(mtbkd, words, tmp_path):
     code, _, _ = mtbkd("-m", *swept, f"data.path={copies[0]},{copies[1]}", "hydra.sweep.dir=here/../sweep")
     assert code == 0
     assert len(list((tmp_path / "sweep").glob("*/report.html"))) == 2
-
-
-@pytest.mark.parametrize(
-    ("mode", "launcher", "expected"),
-    [
-        ("RUN", {"_target_": "JoblibLauncher", "n_jobs": 4}, 1),
-        ("MULTIRUN", {"_target_": "hydra.BasicLauncher"}, 1),
-        ("MULTIRUN", {"_target_": "hydra_plugins.hydra_joblib_launcher.x", "n_jobs": 3}, 3),
-        ("MULTIRUN", {"_target_": "hydra_plugins.hydra_joblib_launcher.x", "n_jobs": -1}, 8),
-        ("MULTIRUN", {"_target_": "hydra_plugins.hydra_joblib_launcher.x", "n_jobs": -3}, 6),
-    ],
-)
-def test_runs_at_once(monkeypatch, mode, launcher, expected):
-    monkeypatch.setattr(os, "cpu_count", lambda: 8)
-    hydra = SimpleNamespace(mode=SimpleNamespace(name=mode), launcher=launcher)
-    assert cli.parallel_runs(hydra) == expected
 
 
 def command(folder: Path, *words: str) -> subprocess.Popen:

@@ -24,6 +24,11 @@ def test_choices_are_typed():
         (["inference.learning_rate=fast"], "inference.learning_rate is 'fast'; it must be a number"),
         (["inference.batch_size=x"], "inference.batch_size is 'x'; it must be a whole number or null"),
         (["student.hidden=32"], "student.hidden is 32; it must be a list of whole numbers, as [32,16]"),
+        (["objective=student.nll"], "objective student.nll is measured on the test rows"),
+        (
+            ["tracking=mlflow", "tracking.uri=mlruns"],
+            "tracking.uri is 'mlruns'; MLflow keeps runs in a database",
+        ),
         (["fresh=perhaps"], "fresh is 'perhaps'; it must be true or false"),
         (["seed=-1"], "seed is -1; it must lie between 0 and 4294967295"),
         (["threads=0"], "threads is 0; write a number of at least 1, or auto"),
@@ -94,7 +99,7 @@ def test_types_in_words(kind, words):
 
 def test_every_setting_of_the_top_reaches_the_run():
     config: RunConfig = tiny_runs.resolved(
-        "device=auto", "threads=2", "compile=never", "fresh=true", "seed=5"
+        "device=auto", "threads=2", "compile=never", "fresh=true", "seed=5", "objective=[timing.student_s]"
     )
     assert vars(config.settings) == {
         "seed": 5,
@@ -102,4 +107,15 @@ def test_every_setting_of_the_top_reaches_the_run():
         "threads": "2",
         "compile": "never",
         "fresh": True,
+        "objective": ["timing.student_s"],
     }
+
+
+def test_what_changes_no_result_is_no_part_of_a_runs_identity():
+    plain_run = tiny_runs.resolved()
+    told = tiny_runs.resolved(
+        "objective=timing.student_s", "tracking=mlflow", "tracking.uri=http://a", "threads=2"
+    )
+    assert told.hash == plain_run.hash
+    assert differing(told.resolved, plain_run.resolved) == []
+    assert differing({"trackings": 1, "objective2": 1}, {}) == ["objective2", "trackings"]

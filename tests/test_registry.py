@@ -9,7 +9,7 @@ from mtbkd import registry
 from mtbkd.errors import InputError
 
 FUNCTIONS = {"data": "load", "teacher": "build", "prior": "build", "student": "build", "inference": "sample"}
-FUNCTIONS |= {"features": "build", "report": "write_report"}
+FUNCTIONS |= {"features": "build", "report": "write_report", "tracking": "build"}
 METHODS = [(group, name) for group in registry.PACKAGES for name in registry.names(group)]
 
 

@@ -1,6 +1,8 @@
 import json
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import tiny_runs
@@ -121,6 +123,23 @@ def test_one_process_at_a_time(directory):
         other.stdin.close()
     with directory.locked():
         pass
+
+
+def test_a_patient_one_waits_for_the_other(directory):
+    """Two threads, each with a lock of its own: the second enters when the first has left."""
+    order = []
+    with ThreadPoolExecutor(1) as threads:
+        with directory.locked():
+            patient = threads.submit(enter, RunDirectory(directory.path, patient=True), order)
+            time.sleep(0.2)
+            order.append("first")
+        patient.result(timeout=30)
+    assert order == ["first", "second"]
+
+
+def enter(directory, order):
+    with directory.locked():
+        order.append("second")
 
 
 def test_json_is_whole_and_without_nan(tmp_path):
