@@ -17,7 +17,11 @@ from mtbkd.teachers.bank import TeacherBank
 __version__ = "0.1.0"
 
 # Names whose modules need scikit-learn; imported when first asked for, so that torch and Pyro suffice for the rest.
-LAZY = {"MTBKDClassifier": "mtbkd.estimator", "evaluate": "mtbkd.evaluation.scores"}
+LAZY = {
+    "MTBKDClassifier": "mtbkd.estimator",
+    "compare": "mtbkd.comparison",
+    "evaluate": "mtbkd.evaluation.scores",
+}
 
 __all__ = [
     "Density",
@@ -29,6 +33,7 @@ __all__ = [
     "Prediction",
     "Student",
     "TeacherBank",
+    "compare",
     "evaluate",
     "features",
     "fit",

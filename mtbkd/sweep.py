@@ -16,12 +16,17 @@ Result = Literal["finished", "bad input", "failed"]
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one run ended: its folder's name, the result, its configuration, and what went wrong."""
+    """How one run ended: its folder's name, the result, its configuration, and what went wrong.
+
+    command: what does it again; before: whether it was finished already
+    """
 
     run: str
     state: Result
     config: Mapping[str, Any]
     error: str = ""
+    command: str = ""
+    before: bool = False
 
 
 def exit_code(states: Sequence[str]) -> int:
