@@ -25,6 +25,7 @@ GROUPS = {
     "baseline": "Which simpler students are fitted beside the Bayesian one.",
     "inference": "The engine that computes the posterior.",
     "report": "What is drawn at the end.",
+    "tracking": "Where else a run's results are listed.",
     "experiment": "Published methods and studies whole: choices of other groups, and their settings.",
 }
 
@@ -111,8 +112,8 @@ def overview_page() -> str:
         [
             "# Configuration",
             "",
-            "Each group is chosen by `GROUP=NAME`, each setting of the choice set by `GROUP.KEY=VALUE`. `mtbkd --cfg job` "
-            "shows all settings with their values, whatever choices stand beside it.",
+            "Each group is chosen by `GROUP=NAME`, each setting of the choice set by `GROUP.KEY=VALUE`. "
+            "`mtbkd --cfg job` shows all settings with their values, whatever choices stand beside it.",
             "",
             "| group | decides | choices |",
             "|---|---|---|",

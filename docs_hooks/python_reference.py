@@ -1,4 +1,4 @@
-"""The Python reference of packages with one file a method: every module of each, so that a new one is there by itself."""
+"""The Python reference of packages with one file a method: every module of each, new ones by themselves."""
 
 import importlib
 import pkgutil
