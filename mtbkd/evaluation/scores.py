@@ -8,6 +8,7 @@ from torch import Tensor
 from mtbkd.evaluation import calibration, proper_scores, selective
 from mtbkd.evaluation.calibration_intervals import calibration_intervals
 from mtbkd.evaluation.labelled import Labelled, Predicted
+from mtbkd.evaluation.score_intervals import nll_interval, wilson_interval
 
 # The first score of each part of the printed table.
 PARTS = ("n", "nll", "ece", "confidence", "aurc", "total")
@@ -16,7 +17,8 @@ PARTS = ("n", "nll", "ece", "confidence", "aurc", "total")
 class Scores(dict[str, float | int | None]):
     """Scores by name, plain numbers, None where undefined; prints as a table, intervals beside what they are of.
 
-    n: labelled inputs; accuracy
+    n: labelled inputs
+    accuracy, nll: each with _low, _high: 95 % interval over inputs, Wilson's and Student's t
     balanced_accuracy: mean over the classes with labelled inputs of the share of theirs that is named rightly
     macro_f1: mean over the classes that are true or named somewhere of 2 precision recall / (precision + recall)
     nll: nats per input; None where infinite, which `impossible` explains
@@ -72,7 +74,8 @@ def evaluate(predicted: Predicted, y: Tensor, seed: int = 0) -> Scores:
     rng = np.random.default_rng(seed)
     confidence, named = probs.max(1), probs.argmax(1)
     correct = named == truth
-    loss = proper_scores.nll(probs, truth)
+    accuracy = wilson_interval(correct)
+    loss, of_loss = proper_scores.nll(probs, truth), nll_interval(probs, truth)
     parts = proper_scores.brier_decomposition(probs, truth)
     intervals = calibration_intervals(probs, truth, rng)
     band_low, band_high = calibration.ece_band(probs, rng)
@@ -81,12 +84,16 @@ def evaluate(predicted: Predicted, y: Tensor, seed: int = 0) -> Scores:
     return Scores(
         n=len(truth),
         accuracy=float(correct.mean()),
+        accuracy_low=accuracy[0],
+        accuracy_high=accuracy[1],
         # of the classes with labels: scikit-learn's balanced accuracy, which warns where others are named
         balanced_accuracy=float(
             recall_score(truth, named, labels=np.unique(truth), average="macro", zero_division=0)
         ),
         macro_f1=float(f1_score(truth, named, average="macro", zero_division=0)),
         nll=loss if math.isfinite(loss) else None,
+        nll_low=None if of_loss is None else of_loss[0],
+        nll_high=None if of_loss is None else of_loss[1],
         impossible=float((probs[np.arange(len(truth)), truth] == 0).mean()),
         brier=proper_scores.brier(probs, truth),
         brier_reliability=parts.reliability,
