@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from mtbkd.evaluation.diagnostics import Diagnostics
+from mtbkd.report.tables import Role
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class TestedModel:
     __test__ = False
 
     name: str
-    role: Literal["teacher", "ensemble", "label_only", "kd"]
+    role: Role
     probs: np.ndarray
 
 

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike
 
-from mtbkd.errors import InputError
+from mtbkd.evaluation.labelled import Labelled
 from mtbkd.prediction import Prediction
 from mtbkd.prediction_summary import PredictionSummary
 from mtbkd.report.svg import INK, SERIES
@@ -58,37 +59,17 @@ def rows_of_names(axes: Any, names: "list[str]") -> None:
     axes.tick_params(axis="y", length=0)
 
 
-def mean_probs(predicted: "Predicted") -> np.ndarray:
-    """Mean class probabilities `[N, K]` of a Prediction, its summary, probabilities `[N, K]` or draws `[S, N, K]`.
-
-    Raises `InputError` for another shape.
-    """
-    if isinstance(predicted, Prediction | PredictionSummary):
-        predicted = predicted.mean
-    probs = numbers(predicted)
-    if probs.ndim == 3:
-        probs = probs.mean(0)
-    if probs.ndim != 2:
-        raise InputError(
-            f"figure: probabilities of shape {list(probs.shape)}; give [N, K] or draws [S, N, K]"
-        )
-    return probs
-
-
 def labelled(predicted: "Predicted", y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Mean probabilities `[n, K]` and labels `[n]` of the rows whose label is known.
 
+    predicted: a Prediction, its summary, probabilities `[N, K]` or draws of them `[S, N, K]`
     y: `[N]` class indices, -1 unknown
-    Raises `InputError` where lengths differ or no label is known.
+    Raises `InputError` for no label, lengths that differ, labels outside -1..K-1, rows that are not probabilities.
     """
-    probs, truth = mean_probs(predicted), numbers(y).astype(np.int64)
-    if truth.shape != (len(probs),):
-        raise InputError(f"figure: labels of shape {list(truth.shape)} for {len(probs)} inputs; give [N]")
-    if not (truth >= 0).any():
-        raise InputError(f"figure: none of {len(truth)} inputs has a label; give at least one with y >= 0")
-    if truth.max() >= probs.shape[1]:
-        raise InputError(f"figure: label {truth.max()} for {probs.shape[1]} classes; give 0 to K - 1, or -1")
-    return probs[truth >= 0], truth[truth >= 0]
+    if not isinstance(predicted, Prediction | PredictionSummary):
+        predicted = torch.from_numpy(numbers(predicted))
+    known = Labelled.of(predicted, torch.from_numpy(numbers(y)).long(), "figure")
+    return known.probs, known.y
 
 
 def numbers(values: Any) -> np.ndarray:

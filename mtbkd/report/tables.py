@@ -27,6 +27,12 @@ UNDEFINED = "–"
 # What the student is, by the kind of engine: a mode is not Bayesian, however it was found.
 CALLED = {"point": "student", "ensemble": "ensemble of students"}
 
+NAMES: dict[Role, str] = {
+    "ensemble": "Teacher ensemble",
+    "label_only": "Student, labels only",
+    "kd": "Student, plain KD",
+}
+
 
 @dataclass(frozen=True)
 class ModelRow:
@@ -56,9 +62,9 @@ def model_rows(metrics: Metrics) -> list[ModelRow]:
     teachers = [ModelRow(name, "teacher", values) for name, values in (metrics.get("teachers") or {}).items()]
     called = student_of(metrics)
     others: list[tuple[str, str, Role]] = [
-        ("teacher_ensemble", "Teacher ensemble", "ensemble"),
-        ("label_only_student", "Student, labels only", "label_only"),
-        ("kd_student", "Student, plain KD", "kd"),
+        ("teacher_ensemble", NAMES["ensemble"], "ensemble"),
+        ("label_only_student", NAMES["label_only"], "label_only"),
+        ("kd_student", NAMES["kd"], "kd"),
         ("student", called[0].upper() + called[1:], "student"),
     ]
     return teachers + [ModelRow(name, role, metrics[key]) for key, name, role in others if metrics.get(key)]

