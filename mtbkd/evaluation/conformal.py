@@ -13,6 +13,8 @@ that was fitted to them knows them better than new inputs, and sets become too s
 hundreds of rows do little, a student trained on them does much. `coverage` on test rows against its expected range
 shows how much.
 
+A student that is right more often than 1 - alpha gets empty sets, or it would cover too much: take a smaller alpha.
+
 Source: Vovk, Gammerman and Shafer 2005; Sadinle, Lei and Wasserman 2019 (`threshold_scores`); Romano, Sesia and Candès
 2020 (`aps_scores`).
 """
@@ -91,9 +93,14 @@ def threshold(scores: np.ndarray, alpha: float) -> float:
         mend = f"alpha >= {least:g}, or " if least < 1 else ""
         raise InputError(
             f"conformal sets: alpha {alpha:g} cannot be promised by {n} calibration rows; give {mend}"
-            f"{math.ceil(1 / alpha - 1 - 1e-9)} labelled rows or more"
+            f"{calibration_rows_for(alpha)} labelled rows or more"
         )
     return float(np.partition(scores, max(rank, 1) - 1)[max(rank, 1) - 1])
+
+
+def calibration_rows_for(alpha: float) -> int:
+    """The fewest calibration rows that can promise 1 - alpha: n >= 1 / alpha - 1."""
+    return math.ceil(1 / alpha - 1 - 1e-9)
 
 
 def prediction_sets(

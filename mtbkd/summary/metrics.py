@@ -13,7 +13,12 @@ import torch
 from torch import Tensor
 
 from mtbkd.evaluation.agreement import agreement, total_variation
-from mtbkd.evaluation.conformal import aps_scores, conformal_coverage, threshold_scores
+from mtbkd.evaluation.conformal import (
+    aps_scores,
+    calibration_rows_for,
+    conformal_coverage,
+    threshold_scores,
+)
 from mtbkd.evaluation.per_class import per_class
 from mtbkd.evaluation.scores import evaluate
 from mtbkd.evaluation.teacher_comparison import compare_teachers
@@ -30,7 +35,7 @@ Metrics = dict[str, Any]
 STUDENTS = ("student", "kd_student", "label_only_student")
 SCORES = ("accuracy", "nll", "brier", "ece")
 COSTS = ("parameters", "stored_bytes", "latency_ms")
-ALPHA = 0.1  # of conformal sets: as many inputs as a 90 % interval leaves out may miss
+ALPHAS = (0.1, 0.05, 0.01)  # shares of inputs whose conformal set may miss the class
 CONFUSION_CLASSES = 100  # classes up to which the confusion matrix is kept
 PACKAGES = ("mtbkd", "torch", "pyro-ppl", "numpy", "arviz", "scikit-learn")
 
@@ -124,26 +129,30 @@ def class_metrics(said: PredictionSummary | None, y: Tensor, names: Sequence[str
 
 
 def conformal_metrics(y_validation: Tensor, y_test: Tensor, findings: Findings) -> Metrics | None:
-    """Conformal sets of each student, of a threshold from the validation rows, on the test rows.
+    """Conformal sets of each student, of thresholds from the validation rows, on the test rows.
 
-    returns: alpha; calibration_rows, test_rows; student, kd_student, label_only_student: {"threshold": ..., "aps": ...}
-        with what `evaluation.conformal.ConformalCoverage` has, None for a student that was not fitted. None where rows
-        of either split have no labels, or validation rows are too few for alpha.
+    returns: alphas, those of `ALPHAS` that so many validation rows can promise; calibration_rows, test_rows; student,
+        kd_student, label_only_student: {"threshold": [...], "aps": [...]}, an entry for each alpha with what
+        `evaluation.conformal.ConformalCoverage` has, None for a student that was not fitted. None where rows of either
+        split have no labels, or no alpha is left.
     Validation rows may have been used to fit teachers' temperatures, to choose teachers or settings: then they are not
     quite exchangeable with test rows (see there), and a coverage below `expected_low` tells that it matters.
     """
-    rows = int((y_validation >= 0).sum())
-    if rows + 1 < 1 / ALPHA or not bool((y_test >= 0).any()):
+    rows, asked_rows = (int((y >= 0).sum()) for y in (y_validation, y_test))
+    alphas = [alpha for alpha in ALPHAS if rows >= calibration_rows_for(alpha)]
+    if not alphas or not asked_rows:
         return None
     found: Metrics = dict.fromkeys(STUDENTS)
     for name, by_split in findings.students.items():
         known, asked = by_split.get("validation"), by_split.get("test")
         if known is not None and known.finite and asked is not None and asked.finite:
             found[name] = {
-                kind: asdict(conformal_coverage(known, y_validation, asked, y_test, score, ALPHA))
+                kind: [
+                    asdict(conformal_coverage(known, y_validation, asked, y_test, score, a)) for a in alphas
+                ]
                 for kind, score in (("threshold", threshold_scores), ("aps", aps_scores))
             }
-    return {"alpha": ALPHA, "calibration_rows": rows, "test_rows": int((y_test >= 0).sum()), **found}
+    return {"alphas": alphas, "calibration_rows": rows, "test_rows": asked_rows, **found}
 
 
 def comparison_metrics(findings: Findings) -> Metrics | None:

@@ -9,7 +9,6 @@ from mtbkd.prediction import Prediction
 from mtbkd.prediction_summary import PredictionSummary
 from mtbkd.summary.findings import of_teachers
 from mtbkd.summary.metrics import (
-    ALPHA,
     COSTS,
     SCORES,
     class_metrics,
@@ -98,18 +97,18 @@ def test_each_class_has_its_scores():
 
 
 def test_conformal_sets_of_each_student():
-    """Nine validation rows are just enough for alpha .1: the threshold is their largest score."""
-    assert ALPHA == 0.1
+    """Nine validation rows are just enough for alpha .1, not for .05: the threshold is their largest score."""
     known = said([[0.9, 0.1]] * 8 + [[0.4, 0.6]])
     students = {"student": {"validation": known, "test": UNSURE}, "kd_student": {"test": UNSURE}}
     findings = SimpleNamespace(students=students)
     zeros, y = torch.zeros(9, dtype=torch.int64), torch.tensor([0, 1, -1])
     found = conformal_metrics(zeros, y, findings)
-    assert (found["alpha"], found["calibration_rows"], found["test_rows"]) == (0.1, 9, 2)
+    assert (found["alphas"], found["calibration_rows"], found["test_rows"]) == ([0.1], 9, 2)
+    (by_threshold,), (adaptive,) = found["student"]["threshold"], found["student"]["aps"]
     # 1 - .4 = .6: both classes of (.5, .5) and of (.6, .4).
-    assert found["student"]["threshold"]["threshold"] == pytest.approx(0.6)
-    assert found["student"]["threshold"]["mean_size"] == 2
-    assert found["student"]["aps"].keys() == found["student"]["threshold"].keys()
+    assert by_threshold["threshold"] == pytest.approx(0.6)
+    assert (by_threshold["alpha"], by_threshold["mean_size"]) == (0.1, 2)
+    assert adaptive.keys() == by_threshold.keys()
     assert found["kd_student"] is found["label_only_student"] is None
     assert conformal_metrics(zeros[1:], y, findings) is None
     assert conformal_metrics(zeros, torch.tensor([-1, -1, -1]), findings) is None
