@@ -76,5 +76,5 @@ def shown(found: Interval | None, signed: bool = False, decimals: int = 3) -> st
         return ""
     if math.isinf(found.mean):
         return "∞"
-    mean = f"{found.mean:{'+' if signed else ''},.{decimals}f}"
+    mean = f"{found.mean:{'+' if signed else ''}z,.{decimals}f}"
     return mean if math.isnan(found.half) else f"{mean} ± {found.half:,.{decimals}f}"

@@ -29,7 +29,7 @@ def headline(found: Comparison) -> str:
     best = found.choice.best
     if best is None:
         return f"Which of the {len(found.rows)} is best cannot be said without their test scores: {found.choice.why}"
-    return f"{best.name} has the best validation NLL of {found.choice.candidates}"
+    return f"Of {found.choice.candidates} compared, {best.name} has the best validation NLL"
 
 
 def lead(found: Comparison) -> Iterator[str]:

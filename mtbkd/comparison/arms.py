@@ -24,13 +24,11 @@ class Arm:
     """One configuration's model.
 
     settings: its values of the keys that tell arms apart, as text; runs: the finished ones that have the model, by seed
-    others: how many runs of the configuration are not finished
     """
 
     settings: Mapping[str, str]
     model: str
     runs: Mapping[int, Run]
-    others: int = 0
 
     @property
     def name(self) -> str:
@@ -54,22 +52,20 @@ def arms_of(runs: Sequence[Run], models: Sequence[str] = ()) -> tuple[list[Arm],
     models: those compared; none: the student, or all models where there is one configuration only
     Raises `InputError` for a model that no run has.
     """
-    known = [run for run in runs if run.config]
-    by_configuration, notes = grouped(known)
-    there = {model: None for run in known for model in run.scores}
+    finished = [run for run in runs if run.finished]
+    by_configuration, notes = grouped(finished)
+    there = {model: None for run in finished for model in run.scores}
     for model in models:
         if model not in there:
             raise InputError(f"--model {model}: no finished run has this model; {nearest(model, there)}")
-    done = [settings for settings, own in by_configuration.items() if any(run.finished for run in own)]
-    chosen = tuple(models) or (("student",) if len(done) > 1 else tuple(sorted(there, key=rank)))
+    chosen = tuple(models) or (("student",) if len(by_configuration) > 1 else tuple(sorted(there, key=rank)))
     found = []
     for settings, own in by_configuration.items():
         for model in chosen:
-            having = {run.seed: run for run in own if run.finished and model in run.scores}
+            having = {run.seed: run for run in own if model in run.scores}
             if having:
                 named = dict(settings) | ({MODEL: model} if len(chosen) > 1 else {})
-                unfinished = sum(not run.finished for run in own)
-                found.append(Arm(named, model, dict(sorted(having.items())), unfinished))
+                found.append(Arm(named, model, dict(sorted(having.items()))))
     return found, notes
 
 
@@ -82,7 +78,7 @@ Settings = tuple[tuple[str, str], ...]
 
 
 def grouped(runs: Sequence[Run]) -> tuple[dict[Settings, list[Run]], list[str]]:
-    """The runs of each configuration, one a seed where finished, and what is to be said of those left out."""
+    """The runs of each configuration, one a seed, and what is to be said of those left out."""
     keys = telling_keys(runs)
     settings = {id(run): settings_of(run, keys, short_paths=True) for run in runs}
     if clash(runs, settings):
@@ -160,22 +156,20 @@ def clash(runs: Sequence[Run], settings: Mapping[int, Settings]) -> bool:
 
 
 def newest(runs: Sequence[Run], notes: list[str]) -> Iterable[Run]:
-    """The runs, of those of a seed that is finished the one that was finished last; of the others it adds a note."""
-    finished: dict[int, list[Run]] = defaultdict(list)
+    """The runs, of those of one seed the one that was finished last; of the others it adds a note."""
+    last: dict[int, Run] = {}
+    for run in sorted(runs, key=lambda one: one.ended):
+        last[run.seed] = run
     for run in runs:
-        if run.finished:
-            finished[run.seed].append(run)
-    for run in runs:
-        same = finished[run.seed]
-        if not same or run is max(same, key=lambda one: one.ended):
+        taken = last[run.seed]
+        if run is taken:
             yield run
-        elif run.finished:
-            taken = max(same, key=lambda one: one.ended)
-            why = differing_inputs(run, taken)
-            notes.append(
-                f"{run.name} is left out: {taken.name} has the same settings and seed, and was finished later"
-                + (f"; they were made from different things: {', '.join(why)}." if why else ".")
-            )
+            continue
+        why = differing_inputs(run, taken)
+        notes.append(
+            f"{run.name} is left out: {taken.name} has the same settings and seed, and was finished later"
+            + (f"; they were made from different things: {', '.join(why)}." if why else ".")
+        )
 
 
 def differing_inputs(one: Run, other: Run) -> list[str]:

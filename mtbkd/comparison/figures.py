@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LONGEST = 26
+BELOW = 0.24  # single seeds lie under their mean, in rows
 
 
 @styled
@@ -41,7 +42,13 @@ def interval_dots(
         colour = VERMILION if second else BLUE
         seeds = [value for value in own if np.isfinite(value)]
         axes.plot(
-            seeds, np.full(len(seeds), i), "o", color=colour, alpha=0.3, markersize=3.5, markeredgewidth=0
+            seeds,
+            np.full(len(seeds), i + BELOW),
+            "o",
+            color=colour,
+            alpha=0.45,
+            markersize=3.5,
+            markeredgewidth=0,
         )
         if mean is None or not np.isfinite(mean.mean):
             told = "∞" if mean is not None and np.isinf(mean.mean) else "–"
@@ -74,7 +81,7 @@ def quality_against_cost(
     cost: `[n]`; quality: means with intervals; labels: a short one each; front: places of those on it, by rising cost
     in_bytes: whether the cost is, for its ticks
     """
-    from matplotlib.ticker import NullFormatter
+    from matplotlib.ticker import LogLocator, NullLocator
 
     figure = panel(3.1)
     axes = figure.subplots()
@@ -103,7 +110,8 @@ def quality_against_cost(
     known = costs[np.isfinite(costs) & (costs > 0)]
     if len(known) == len(costs) and known.max() > 5 * known.min():
         axes.set_xscale("log")
-        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(lambda value, _: human_bytes(value) if in_bytes else f"{value:g}")
     axes.set(xlabel=cost_title, title=quality_title)
     axes.margins(x=0.12, y=0.1)

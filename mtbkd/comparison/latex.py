@@ -64,7 +64,7 @@ def number(found: Interval | None, places: int, signed: bool = False) -> str:
         return "--"
     if math.isinf(found.mean):
         return r"$\infty$"
-    text = f"{found.mean:{'+' if signed else ''}.{places}f}"
+    text = f"{found.mean:{'+' if signed else ''}z.{places}f}"
     if not math.isnan(found.half):
         text += rf" \pm {found.half:.{places}f}"
     return rf"$\mathbf{{{text}}}$" if signed and found.excludes_zero else f"${text}$"
