@@ -1,12 +1,12 @@
-"""Draws as ArviZ's InferenceData.
+"""Draws as ArviZ's InferenceData: named dimensions, and what is identifiable.
 
-Draws are `[C, S, ...]`, chains first. The `posterior` group holds what is
-identifiable, the log density and predictive probabilities at a few inputs, besides the sites it is handed:
-single weights of a network are known only up to permutations and signs.
+Draws are `[C, S, ...]`, chains first. The `posterior` group holds the log density and predictive probabilities at a few
+inputs, besides the sites it is handed: single weights of a network are known only up to permutations and signs.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,31 +18,8 @@ from mtbkd.errors import InputError
 if TYPE_CHECKING:
     from arviz import InferenceData
 
-
-def label_log_likelihood(chunks: Iterable[ArrayLike], y: ArrayLike, num_chains: int = 1) -> np.ndarray:
-    """Log-likelihood of labels, from predictions that come a chunk of inputs at a time.
-
-    chunks: class probabilities `[S, n, K]` of successive inputs, so that `[S, N, K]` is never held
-    y: `[N]` class indices
-    returns: `[C, S // C, N]`, for `to_inference_data(log_likelihood=...)`
-    raises: InputError where the chunks do not cover y exactly
-    """
-    truth = np.asarray(y)
-    parts, start = [], 0
-    for chunk in chunks:
-        p = np.asarray(chunk)
-        rows = truth[start : start + p.shape[1]]
-        if len(rows) < p.shape[1]:
-            break
-        with np.errstate(divide="ignore"):
-            parts.append(np.log(p[:, np.arange(len(rows)), rows]))
-        start += p.shape[1]
-    if not parts or start != len(truth):
-        raise InputError(
-            f"log-likelihood: chunks fit {start} of {len(truth)} labels; give predictions of each"
-        )
-    flat = np.concatenate(parts, axis=1)
-    return flat.reshape(num_chains, -1, len(truth))
+    from mtbkd.label_terms import LabelTerms
+    from mtbkd.prior_draws import PriorDraws
 
 
 def to_inference_data(
@@ -57,73 +34,86 @@ def to_inference_data(
     sample_stats: Mapping[str, ArrayLike] | None = None,
     teacher_names: Sequence[str] = (),
     teacher_data: Mapping[str, ArrayLike] | None = None,
-    log_likelihood: ArrayLike | None = None,
-    labelled_ids: Sequence[str] | None = None,
+    labels: "LabelTerms | None" = None,
+    log_prior: ArrayLike | None = None,
+    prior: "PriorDraws | None" = None,
     attrs: Mapping[str, object] | None = None,
 ) -> "InferenceData":
-    """Draws as ArviZ's InferenceData, with named dimensions `input`, `class` and `teacher`.
+    """Draws as ArviZ's InferenceData, with named dimensions `input`, `class`, `teacher` and `labelled_input`.
 
     log_density: `[C, S]`; probs: `[C, S, Q, K]`, predictive probabilities at Q held-out inputs
-    rng: draws the labels of the posterior_predictive group from `probs`
-    y: `[Q]` labels of these inputs, into observed_data
+    rng: draws the labels of the groups posterior_predictive and prior_predictive from `probs`
+    y: `[Q]` labels of these inputs, -1 unknown, into observed_data where any is known
     sites: sample sites by name, `[C, S, ...]`; sample_stats: `[C, S]` each, under ArviZ's names
     teacher_data: into constant_data; arrays over teachers and inputs, by name: `probs` `[M, Q, K]`,
         `weights` and `responsibilities` `[Q, M]`
-    log_likelihood: `[C, S, L]` of the labels of L training inputs, whose names are `labelled_ids`
+    labels: into log_likelihood, as `labelled_y`, and constant_data
+    log_prior: `[C, S]` log-density of the weight prior at each draw, into the group log_prior
+    prior: into prior and prior_predictive
     attrs: facts about the run; what netCDF cannot hold is stored as JSON
     raises: InputError for shapes that do not fit the names
     """
-    az = arviz()
     p = np.asarray(probs)
     c, s = np.shape(log_density)
-    _check(p, (c, s, len(input_ids), len(class_names)))
+    _check("probs", p, (c, s, len(input_ids), len(class_names)))
     coords: dict[str, Sequence[str]] = {"input": list(input_ids), "class": list(class_names)}
-    dims = {"log_density": [], "probs": ["input", "class"], "y": ["input"]}
-    groups: dict[str, dict[str, np.ndarray] | None] = {
+    dims = {"probs": ["input", "class"], "y": ["input"]}
+    constant: dict[str, np.ndarray] = {}
+    groups: dict[str, dict[str, np.ndarray]] = {
         "posterior": {"log_density": np.asarray(log_density), "probs": p, **_sites(sites or {})},
-        "sample_stats": {name: np.asarray(value) for name, value in (sample_stats or {}).items()} or None,
+        "sample_stats": {name: np.asarray(value) for name, value in (sample_stats or {}).items()},
         "posterior_predictive": {"y": _draw_labels(p, rng)},
-        "observed_data": None if y is None else {"y": np.asarray(y)},
-        "constant_data": None,
-        "log_likelihood": None,
+        "observed_data": {} if y is None or np.max(y, initial=-1) < 0 else {"y": np.asarray(y)},
     }
+    if prior is not None:
+        density, drawn = np.asarray(prior.log_prior)[None], np.asarray(prior.probs)[None]
+        _check("the prior's probs", drawn, (*density.shape, *p.shape[2:]))
+        groups["prior"] = {"log_prior": density, "probs": drawn}
+        groups["prior_predictive"] = {"y": _draw_labels(drawn, rng)}
     if teacher_data:
         coords["teacher"] = list(teacher_names)
         known = {"probs": ["teacher", "input", "class"], "weights": ["input", "teacher"]}
         known["responsibilities"] = known["weights"]
-        named = {f"teacher_{name}": np.asarray(value) for name, value in teacher_data.items()}
-        groups["constant_data"] = named
+        constant |= {f"teacher_{name}": np.asarray(value) for name, value in teacher_data.items()}
         dims |= {f"teacher_{name}": known[name] for name in teacher_data}
-    if log_likelihood is not None:
-        values = np.asarray(log_likelihood)
-        ids = labelled_ids if labelled_ids is not None else [str(i) for i in range(values.shape[-1])]
-        coords["labelled_input"] = list(ids)
+    if labels is not None:
+        coords["labelled_input"] = list(labels.ids)
         dims["labelled_y"] = ["labelled_input"]
-        groups["log_likelihood"] = {"labelled_y": values}
-    return az.from_dict(**groups, coords=coords, dims=dims, attrs=_netcdf_safe(attrs or {}))
+        groups["log_likelihood"] = {"labelled_y": np.asarray(labels.log_likelihood)}
+        constant["labelled_y"] = np.asarray(labels.y)
+    groups["constant_data"] = constant
+    az = arviz()
+    filled = {name: group for name, group in groups.items() if group}
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="More chains")  # an ensemble's, of one draw each
+        data = az.from_dict(**filled, coords=coords, dims=dims, attrs=_netcdf_safe(attrs or {}))
+    if log_prior is not None:  # for az.psens
+        data.add_groups(log_prior={"weights": np.asarray(log_prior)})
+    return data
 
 
 def one_vs_rest(data: "InferenceData", class_name: str) -> "InferenceData":
     """One class against all others, as `az.plot_separation` wants it: `y` 0 or 1, `y_hat` its probability.
 
-    data: what `to_inference_data` made, with observed labels
-    raises: InputError for an unknown class or missing labels
+    data: what `to_inference_data` made, with observed labels; inputs of unknown label are left out
+    raises: InputError for an unknown class or where no label is known
     """
     names = [str(name) for name in data["posterior"]["class"].values]
-    if class_name not in names or "observed_data" not in data.groups():
+    known = [] if "observed_data" not in data.groups() else np.flatnonzero(data["observed_data"]["y"] >= 0)
+    if class_name not in names or not len(known):
         raise InputError(f"one_vs_rest: '{class_name}' needs observed labels and one of: {', '.join(names)}")
-    hat = data["posterior"]["probs"].sel({"class": class_name}).drop_vars("class")
-    observed = data["observed_data"]["y"] == names.index(class_name)
+    hat = data["posterior"]["probs"].isel(input=known).sel({"class": class_name}).drop_vars("class")
+    observed = data["observed_data"]["y"].isel(input=known) == names.index(class_name)
     return arviz().InferenceData(
         posterior_predictive=hat.to_dataset(name="y_hat"),
         observed_data=observed.astype(int).to_dataset(name="y"),
     )
 
 
-def _check(probs: np.ndarray, shape: tuple[int, ...]) -> None:
+def _check(what: str, probs: np.ndarray, shape: tuple[int, ...]) -> None:
     if probs.shape != shape:
         raise InputError(
-            f"inference data: probs has shape {list(probs.shape)}; "
+            f"inference data: {what} has shape {list(probs.shape)}; "
             f"log density, input ids and class names ask for {list(shape)}"
         )
 

@@ -49,6 +49,8 @@ def run(config: RunConfig, directory: RunDirectory, command: str, progress: Prog
         return
     began = False
     with directory.locked():
+        if directory.state(config) == "finished":  # by the process that was waited for
+            return
         try:
             with RunLog() as notes:
                 ingredients = prepare(config)
@@ -141,7 +143,7 @@ def tell(
     began = time.perf_counter()
     findings = find(config, problem, models)
     save_predictions(directory.path / "predictions.npz", problem, findings)
-    save_inference_data(directory.path / "inference_data.nc", problem, models, findings)
+    save_inference_data(directory.path / "inference_data.nc", config, problem, models, findings)
     metrics = metrics_of(problem, models, findings, timing)
     metrics["log_joint"] = log_joint(config, problem, models.student)
     metrics["timing"]["evaluation_s"] = time.perf_counter() - began

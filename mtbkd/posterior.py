@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import vmap
 
+from mtbkd.data.distillation import DistillationData
 from mtbkd.density import Density
 from mtbkd.errors import InputError
 from mtbkd.features.transfer import PROJECTOR
@@ -19,6 +20,7 @@ from mtbkd.prediction import Prediction
 from mtbkd.students.skeleton import Skeleton
 from mtbkd.students.spec import NetworkSpec
 from mtbkd.students.student import Student
+from mtbkd.students.weight_prior import NormalWeights, WeightPrior
 
 if TYPE_CHECKING:
     from arviz import InferenceData
@@ -221,6 +223,8 @@ class Posterior:
         ids: Sequence[str] | None = None,
         class_names: Sequence[str] | None = None,
         y: Tensor | None = None,
+        fitted_to: DistillationData | tuple[Tensor, Tensor] | None = None,
+        weight_prior: WeightPrior | None = None,
         weights: bool = False,
         teacher_names: Sequence[str] = (),
         teacher_data: Mapping[str, Any] | None = None,
@@ -229,12 +233,15 @@ class Posterior:
         """ArviZ's InferenceData: log density, predictive probabilities at held-out inputs `x [Q, ...]`, scalar sites.
 
         ids: names of the Q inputs; class_names: K names; y: `[Q]` their labels, -1 unknown
+        fitted_to: the data of the fit, for the log-likelihood of its labels, which `az.loo` and `az.compare` need
+        weight_prior: a student's, for draws of it at the same inputs; left out: by the posterior's own record, where
+            that is of a normal
         weights: the network's weights too (thousands of variables make ArviZ slow)
         teacher_names, teacher_data: see `mtbkd.inference_data.to_inference_data`; seed: of posterior predictive labels
         """
         import numpy as np
 
-        from mtbkd import inference_data
+        from mtbkd import inference_data, label_terms, prior_draws
 
         shape = (self.num_chains, self.num_draws)
         probs = np.zeros((*shape, 0, 0)) if x is None else self.predict(x).by_chain.numpy()
@@ -242,6 +249,14 @@ class Posterior:
         shown = {name: v.numpy() for name, v in self.values.items() if weights or self.skeleton is None}
         named = {"accept": "acceptance_rate", "leapfrogs": "n_steps"}
         stats = {named.get(name, name): v.numpy() for name, v in self.stats.items()}
+        weight_prior = weight_prior or NormalWeights.of_record(self.meta.get("weight_prior"))
+        prior = log_prior = None
+        if weight_prior is not None and self.skeleton is not None:
+            log_prior = prior_draws.log_prior(self, weight_prior).numpy()
+            if x is not None:
+                number = prior_draws.affordable_draws(self.num_weights)
+                generator = torch.Generator().manual_seed(seed)
+                prior = prior_draws.prior_draws(self, weight_prior, torch.as_tensor(x), number, generator)
         return inference_data.to_inference_data(
             self.log_density.numpy(),
             probs,
@@ -253,6 +268,9 @@ class Posterior:
             sample_stats=stats,
             teacher_names=teacher_names,
             teacher_data=teacher_data,
+            labels=None if fitted_to is None else label_terms.label_terms(self, fitted_to),
+            log_prior=log_prior,
+            prior=prior,
             attrs={**self.meta, **self.info},
         )
 

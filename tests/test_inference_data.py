@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from mtbkd.errors import InputError
-from mtbkd.inference_data import label_log_likelihood, one_vs_rest, to_inference_data
+from mtbkd.inference_data import one_vs_rest, to_inference_data
+from mtbkd.label_terms import LabelTerms
+from mtbkd.prior_draws import PriorDraws
 
 az = pytest.importorskip("arviz")
 
@@ -49,7 +51,9 @@ def full():
             "weights": np.full((3, 2), 0.5),
             "responsibilities": np.full((3, 2), 0.5),
         },
-        log_likelihood=-(chains(2, 30, (5,)) ** 2),
+        labels=LabelTerms(-(chains(2, 30, (5,)) ** 2), [0, 1, 1, 2, 0], list("vwxyz")),
+        log_prior=chains(2, 30, seed=2),
+        prior=PriorDraws(chains(1, 50)[0], probabilities(1, 50)[0]),
         attrs={"engine": "hmc", "seed": 3, "ok": True, "config": {"a": [1, None]}, "none": None},
     )
 
@@ -60,6 +64,9 @@ def test_groups_dimensions_and_names():
         "posterior",
         "posterior_predictive",
         "log_likelihood",
+        "log_prior",
+        "prior",
+        "prior_predictive",
         "sample_stats",
         "observed_data",
         "constant_data",
@@ -70,10 +77,18 @@ def test_groups_dimensions_and_names():
     assert data.constant_data["teacher_weights"].dims == ("input", "teacher")
     assert data.constant_data["teacher_probs"].sel(teacher="t5", input="b").shape == (4,)
     np.testing.assert_array_equal(data.posterior["probs"].values, probabilities())
+    assert data.prior["probs"].dims == ("chain", "draw", "input", "class")
+    np.testing.assert_array_equal(data.prior["probs"].values, probabilities(1, 50))
+    assert data.log_likelihood["labelled_y"].sel(labelled_input="w", chain=1, draw=3) == -(
+        chains(2, 30, (5,))[1, 3, 1] ** 2
+    )
+    assert data.constant_data["labelled_y"].sel(labelled_input="y") == 2
+    np.testing.assert_array_equal(data.log_prior["weights"].values, chains(2, 30, seed=2))
 
 
 def test_parts_not_given_are_left_out():
     assert set(example().groups()) == {"posterior", "posterior_predictive"}
+    assert "observed_data" not in example(y=[-1, -1, -1]).groups()
 
 
 def test_predictive_labels_follow_the_probabilities():
@@ -117,28 +132,19 @@ def test_one_vs_rest_feeds_plot_separation():
     data = example(y=[0, 1, 0])
     split = one_vs_rest(data, "cat")
     assert split.observed_data["y"].values.tolist() == [1, 0, 1]
+    unknown = one_vs_rest(example(y=[0, -1, 2]), "cat")
+    assert unknown.observed_data["y"].values.tolist() == [1, 0]
+    assert unknown.posterior_predictive["y_hat"].coords["input"].values.tolist() == ["a", "c"]
     np.testing.assert_array_equal(split.posterior_predictive["y_hat"].values, probabilities()[..., 0])
     assert az.plot_separation(idata=split, y="y", y_hat="y_hat") is not None
 
 
-@pytest.mark.parametrize(("data", "name"), [({}, "cat"), ({"y": [0, 1, 0]}, "cow")])
+@pytest.mark.parametrize(
+    ("data", "name"), [({}, "cat"), ({"y": [-1, -1, -1]}, "cat"), ({"y": [0, 1, 0]}, "cow")]
+)
 def test_one_vs_rest_names_what_is_missing(data, name):
     with pytest.raises(InputError, match="cat, dog"):
         one_vs_rest(example(**data), name)
-
-
-def test_log_likelihood_comes_in_chunks():
-    p = probabilities(1, 6, 5, 4)[0]
-    y = np.array([0, 3, 1, 2, 2])
-    found = label_log_likelihood((p[:, rows] for rows in (slice(0, 2), slice(2, 5))), y, num_chains=2)
-    assert found.shape == (2, 3, 5)
-    assert found[1, 2, 3] == pytest.approx(np.log(p[5, 3, 2]))
-
-
-@pytest.mark.parametrize("chunks", [[], [probabilities(1, 6, 2, 4)[0]], [probabilities(1, 6, 9, 4)[0]]])
-def test_chunks_must_cover_the_labels(chunks):
-    with pytest.raises(InputError, match="of 5 labels"):
-        label_log_likelihood(chunks, [0, 1, 2, 3, 0])
 
 
 def test_wrong_shape_is_told():
@@ -150,3 +156,5 @@ def test_wrong_shape_is_told():
             class_names=list("klmn"),
             rng=np.random.default_rng(0),
         )
+    with pytest.raises(InputError, match=r"prior's probs has shape \[1, 50, 3, 2\].*\[1, 50, 3, 4\]"):
+        example(prior=PriorDraws(np.zeros(50), np.ones((50, 3, 2))))

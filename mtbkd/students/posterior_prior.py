@@ -143,7 +143,11 @@ class PosteriorWeights(WeightPrior):
         return super().precision(skeleton, like)
 
     def initial(self, skeleton: Skeleton, generator: torch.Generator) -> dict[str, Tensor]:
-        """A draw: of a component by its share, then of its normals."""
+        """A draw."""
+        return self.draw(skeleton, generator)
+
+    def draw(self, skeleton: Skeleton, generator: torch.Generator) -> dict[str, Tensor]:
+        """One draw: of a component by its share, then of its normals."""
         self.check(skeleton)
         shares = torch.tensor(self.log_shares, dtype=torch.float64).exp()
         chosen = self.components[int(torch.multinomial(shares, 1, generator=generator))]

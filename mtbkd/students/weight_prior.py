@@ -41,6 +41,12 @@ class WeightPrior(ABC):
         """Declare every weight as a Pyro sample site; a prior that is no product over parameters adds a factor."""
         return sample_weights(self.distributions(skeleton, like))
 
+    def draw(self, skeleton: Skeleton, generator: torch.Generator) -> dict[str, Tensor]:
+        """One draw of all weights, `[*shape]` by parameter, float32."""
+        with torch.random.fork_rng(devices=[]):  # distributions take no generator
+            torch.manual_seed(int(torch.randint(2**31, (1,), generator=generator)))
+            return {name: one.sample() for name, one in self.distributions(skeleton, torch.zeros(1)).items()}
+
     def log_prob(self, skeleton: Skeleton, weights: Mapping[str, Tensor], like: Tensor) -> Tensor:
         """Log-density of all weights, `[*shape]` by parameter, a scalar."""
         priors = self.distributions(skeleton, like)

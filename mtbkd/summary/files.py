@@ -1,12 +1,30 @@
 """What others may read on: predictions as plain arrays, and the draws for ArviZ."""
 
+import logging
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from mtbkd.problem import Problem
+from mtbkd.configuration import RunConfig
+from mtbkd.data.distillation import Rows
+from mtbkd.evaluation.diagnostics import Kind
+from mtbkd.posterior import Posterior
+from mtbkd.problem import Problem, make_weight_prior
 from mtbkd.summary.findings import Findings, Models
+
+log = logging.getLogger("mtbkd")
+
+MOST_TERMS = 10_000_000  # labels times draws: 40 MB, a second or two to write
+
+DRAWS_ARE: dict[Kind, str] = {
+    "exact": "draws of the posterior",
+    "stochastic gradient": "draws of chains that no acceptance test corrects",
+    "variational": "independent draws of a fitted approximation",
+    "laplace": "independent draws of a normal at the MAP",
+    "ensemble": "modes, one a chain, not draws of the posterior",
+    "point": "one point, the MAP",
+}
 
 
 def save_predictions(path: Path, problem: Problem, findings: Findings) -> None:
@@ -35,19 +53,48 @@ def save_predictions(path: Path, problem: Problem, findings: Findings) -> None:
     temporary.replace(path)
 
 
-def save_inference_data(path: Path, problem: Problem, models: Models, findings: Findings) -> None:
-    """The Bayesian student's draws in function space as netCDF, with what the teachers say at the same inputs."""
-    rows = findings.rows
+def save_inference_data(
+    path: Path, config: RunConfig, problem: Problem, models: Models, findings: Findings
+) -> None:
+    """The Bayesian student's draws in function space as netCDF, with its prior, the log-likelihood of its labels and
+    what the teachers say at the same inputs."""
+    student, rows = models.student, findings.rows
+    kind = findings.diagnostics.kind
+    assert student.skeleton is not None
+    assert kind is not None
     bank = problem.banks.get("test" if len(problem.data.test) else "pool")
     said = None if bank is None else {"probs": bank.take(torch.arange(len(rows))).completed_probs().numpy()}
-    drawn = models.student.to_arviz(
+    without = why_no_log_likelihood(problem.data.pool, student, kind)
+    if without is not None:
+        log.info("%s: no log-likelihood of the labels: %s", path.name, without)
+    drawn = student.to_arviz(
         rows.x,
         ids=rows.ids.astype(str).tolist(),
         class_names=problem.data.class_names,
         y=rows.y,
+        fitted_to=problem.data if without is None else None,
+        weight_prior=make_weight_prior(config.student, student.skeleton.module),
         teacher_names=problem.prior.names,
         teacher_data=said,
     )
+    drawn.attrs["draws_are"] = DRAWS_ARE[kind]
     temporary = path.with_name(f".{path.name}")
     drawn.to_netcdf(str(temporary))
     temporary.replace(path)
+
+
+def why_no_log_likelihood(pool: Rows, student: Posterior, kind: Kind) -> str | None:
+    """Why a run keeps no log-likelihood of each label and draw, None where it does."""
+    labelled = pool.y >= 0
+    numbers = int(labelled.sum()) * student.num_chains * student.num_draws
+    if not numbers:
+        return "there are no labels"
+    if kind in ("point", "ensemble"):
+        return f"{DRAWS_ARE[kind]} cannot be reweighted to leave one out"
+    if bool((labelled & pool.made).any()):
+        return "rows that augmentation made have labels too, which tell what is left out"
+    if numbers > MOST_TERMS:
+        return (
+            f"{numbers:,} numbers are more than {MOST_TERMS:,}; Posterior.to_arviz(fitted_to=...) gives them"
+        )
+    return None
