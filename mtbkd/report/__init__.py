@@ -8,7 +8,12 @@ from importlib import import_module
 from typing import Any
 
 FIGURES = {
-    "calibration_figures": ("reliability_diagram", "reliability_curves", "risk_coverage_curve"),
+    "calibration_figures": (
+        "reliability_diagram",
+        "reliability_curves",
+        "risk_coverage_curve",
+        "conformal_sizes",
+    ),
     "class_figures": ("confusion_matrix",),
     "model_figures": ("model_dots", "stage_times"),
     "teacher_figures": (

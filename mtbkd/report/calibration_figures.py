@@ -1,20 +1,31 @@
 """Figures of honesty: reliability of one model and of several, risk against coverage, sizes of conformal sets."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from mtbkd.evaluation import calibration, selective
-from mtbkd.report.figures import BLUE, DASHED, labelled, panel, readable, series_colours
+from mtbkd.report.figures import (
+    BLUE,
+    DASHED,
+    labelled,
+    numbers,
+    panel,
+    readable,
+    rows_of_names,
+    series_colours,
+)
 from mtbkd.report.svg import MUTED, styled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from mtbkd.evaluation.conformal import ConformalCoverage
     from mtbkd.report.figures import Predicted
 
+MOST_CLASSES = 20  # of sets by class, those with the largest
 POINTS = 200  # of a curve: more than the pixels it is drawn on
 
 
@@ -123,3 +134,24 @@ def risk_coverage(predicted: "Predicted", y: ArrayLike) -> tuple[np.ndarray, np.
     coverage, risk = selective.risk_coverage(probs.max(1), probs.argmax(1) == truth)
     kept = np.unique(np.linspace(0, len(risk) - 1, min(POINTS, len(risk))).astype(int))
     return coverage[kept], risk[kept]
+
+
+@styled
+def conformal_sizes(coverage: "Mapping[str, ConformalCoverage]", class_names: Sequence[str]) -> "Figure":
+    """Mean number of classes in the conformal sets of the inputs of each true class, a mark a way of making sets.
+
+    coverage: of `evaluation.conformal.conformal_coverage`, by what the sets are called; class_names: K
+    """
+    size = {name: numbers(one.size_by_class) for name, one in coverage.items()}
+    shown = np.argsort(-np.nan_to_num(next(iter(size.values()))), kind="stable")[:MOST_CLASSES]
+    figure = panel(1.0 + 0.24 * len(shown))
+    axes = figure.subplots()
+    rows = np.arange(len(shown))
+    for marker, (name, colour) in zip("os^D" * len(size), series_colours(size).items(), strict=False):
+        axes.plot(size[name][shown], rows, marker, color=colour, markersize=5, label=readable(name))
+    rows_of_names(axes, [class_names[k] for k in shown])
+    axes.axvline(1, color=MUTED, linewidth=0.8, linestyle=DASHED)
+    axes.set_xlim(left=0)
+    axes.set_xlabel("mean number of classes in a set")
+    figure.legend(loc="outside upper left", ncols=2)
+    return figure

@@ -76,7 +76,7 @@ def numbers(values: Any) -> np.ndarray:
     """A tensor, a list or an array as a numpy array of floats."""
     if hasattr(values, "detach"):
         values = values.detach().cpu().double()
-    return np.asarray(values, dtype=np.float64)
+    return np.ascontiguousarray(values, dtype=np.float64)
 
 
 def series_colours(names: "Mapping[str, object] | list[str]") -> dict[str, str]:

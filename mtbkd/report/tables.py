@@ -149,8 +149,19 @@ def _grouped(rows: list[ModelRow]) -> Iterator[tuple[ModelRow, bool]]:
 
 def _html_row(row: ModelRow, last_of_group: bool) -> Markup:
     cells = Markup("").join(
-        Markup('<td class="num" data-label="{}">{}</td>').format(heading, value)
-        for heading, value in zip(COLUMNS.values(), row.shown(), strict=True)
+        Markup('<td class="num" data-label="{}">{}{}</td>').format(
+            heading, shown(column, row.metrics), _interval(column, row.metrics)
+        )
+        for column, heading in COLUMNS.items()
     )
     end = " group-end" if last_of_group else ""
     return Markup('<tr class="{}{}"><th scope="row">{}</th>{}</tr>').format(row.role, end, row.name, cells)
+
+
+def _interval(column: str, metrics: Metrics) -> Markup:
+    ends = [metrics.get(f"{column}_{end}") for end in ("low", "high")]
+    if metrics.get(column) is None or None in ends:
+        return Markup("")
+    low, high = (shown(column, {column: end}) for end in ends)
+    # the sign of the unit once, so that a column stays narrow
+    return Markup("<small>{} – {}</small>").format(low.removesuffix("%"), high)

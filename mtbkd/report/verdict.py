@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from mtbkd.report.content import ReportContent
-from mtbkd.report.tables import human_bytes, shown, student_of
+from mtbkd.report.gains import gain
+from mtbkd.report.lead import calibration_verdict, lead
+from mtbkd.report.tables import Role, human_bytes, shown, student_of
 
 Tone = Literal["good", "plain", "bad"]
 Metrics = Mapping[str, Any]
@@ -32,7 +34,7 @@ class Tile:
 
 @dataclass(frozen=True)
 class Answer:
-    """The opening of a report."""
+    """The opening of a report: what it shows in one line, in two sentences, in numbers; then finding by finding."""
 
     headline: str
     lead: list[str]
@@ -44,30 +46,14 @@ def answer(content: ReportContent) -> Answer:
     """What the run showed, from its metrics, out-of-distribution scores and diagnostics."""
     findings = [
         *_accuracy(content.metrics),
-        *_gain(content.metrics, "label_only_student", "the same student without teachers"),
-        *_gain(content.metrics, "kd_student", "plain distillation"),
+        *_gain(content, "label_only", "the same student without teachers"),
+        *_gain(content, "kd", "plain distillation"),
         *_calibration(content.metrics.get("student") or {}),
         *_ood(content),
         *_size(content.metrics),
         *_inference(content),
     ]
-    return Answer(_headline(content), list(_lead(content)), list(_tiles(content)), findings)
-
-
-def calibration_verdict(
-    student: Metrics,
-) -> Literal["calibrated", "overconfident", "underconfident", "unknown"]:
-    """Whether the ECE is within what chance gives a calibrated model, and else in which direction it errs."""
-    ece, high = student.get("ece"), student.get("ece_band_high")
-    if ece is None or high is None:
-        return "unknown"
-    if ece <= high:
-        return "calibrated"
-    return (
-        "overconfident"
-        if (student.get("confidence") or 0) > (student.get("accuracy") or 0)
-        else "underconfident"
-    )
+    return Answer(_headline(content), list(lead(content)), list(_tiles(content)), findings)
 
 
 def _headline(content: ReportContent) -> str:
@@ -84,10 +70,6 @@ def _headline(content: ReportContent) -> str:
     if content.diagnostics and content.diagnostics.verdict == "not converged":
         return right + trust + "; inference has not converged, so take this with caution"
     return right + trust
-
-
-def _lead(content: ReportContent) -> Iterator[str]:
-    yield from ()
 
 
 def _tiles(content: ReportContent) -> Iterator[Tile]:
@@ -126,25 +108,25 @@ def _accuracy(metrics: Metrics) -> Iterator[Finding]:
     yield Finding(text + ".")
 
 
-def _gain(metrics: Metrics, other: str, called: str) -> Iterator[Finding]:
-    student, baseline = metrics.get("student") or {}, metrics.get(other) or {}
-    a, b, n = student.get("accuracy"), baseline.get("accuracy"), student.get("n")
-    if a is None or b is None:
+def _gain(content: ReportContent, role: Role, called: str) -> Iterator[Finding]:
+    other = next((model for model in content.models if model.role == role), None)
+    found = None if content.test is None or other is None else gain(content.test, other)
+    if found is None:
         return
-    points = 100 * (a - b)
-    text = f"Against {called}: {points:+.1f} points of accuracy"
-    if student.get("nll") is not None and baseline.get("nll") is not None:
-        text += f", NLL {student['nll']:.3f} for {baseline['nll']:.3f}"
-    if student.get("ece") is not None and baseline.get("ece") is not None:
-        text += f", ECE {student['ece']:.3f} for {baseline['ece']:.3f}"
-    # two independent samples' error: the pairing that the same inputs give would make it smaller
-    error = 100 * math.sqrt((a * (1 - a) + b * (1 - b)) / n) if n else None
-    if error is not None and abs(points) < 2 * error:
-        yield Finding(
-            f"{text}; {n:,} test inputs cannot tell accuracies less than {2 * error:.1f} points apart."
-        )
+    points = found.accuracy
+    text = f"Against {called}: {100 * points.mean:+.1f} points of accuracy"
+    if not math.isnan(points.half):
+        text += f" ({100 * points.low:+.1f} to {100 * points.high:+.1f})"
+    if found.nll is not None:
+        text += f", NLL {found.nll.mean:+.3f}"
+        if not math.isnan(found.nll.half):
+            text += f" ({found.nll.low:+.3f} to {found.nll.high:+.3f})"
+    judged = [one for one in (points, found.nll) if one is not None and one.excludes_zero]
+    better = [one.mean > 0 if one is points else one.mean < 0 for one in judged]
+    if not judged:
+        yield Finding(f"{text}: {points.count:,} test inputs cannot tell the two apart.")
     else:
-        yield Finding(text + ".", "plain" if error is None else "good" if points > 0 else "bad")
+        yield Finding(f"{text}.", "good" if all(better) else "bad" if not any(better) else "plain")
 
 
 def _calibration(student: Metrics) -> Iterator[Finding]:
@@ -167,7 +149,8 @@ def _ood(content: ReportContent) -> Iterator[Finding]:
         auroc = _auroc(content)
         # judged by the total, which every student has: the better of two would be chosen on the test
         quality = "well" if auroc["total"] > 0.9 else "somewhat" if auroc["total"] > 0.7 else "hardly"
-        told = " and ".join(f"{value:.3f} by {name} uncertainty" for name, value in auroc.items())
+        told_by = [name for name in ("total", "epistemic") if name in auroc]
+        told = " and ".join(f"{auroc[name]:.3f} by {name} uncertainty" for name in told_by)
         tones: dict[str, Tone] = {"well": "good", "somewhat": "plain", "hardly": "bad"}
         yield Finding(
             f"Inputs from elsewhere ({content.ood.name}) are told apart {quality}: AUROC {told}; guessing has 0.5.",

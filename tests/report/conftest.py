@@ -14,6 +14,7 @@ from mtbkd.report.content import (
     TestPredictions,
     UnsureInput,
 )
+from mtbkd.report.page import render
 
 CLASSES = tuple(f"digit {k}" for k in range(10))
 TEACHERS = ("ensemble of five", "random forest", "support vectors")
@@ -38,9 +39,26 @@ def example_metrics():
             0.947, 0.188, 0.083, 0.028, 2410, 482_000, 0.42, ece_low=0.0, ece_high=0.031, ece_adaptive=0.024,
             ece_classwise=0.011, confidence=0.94, accuracy_at_80=0.993, accuracy_at_90=0.981, **band,
         ),
+        "conformal": conformal_metrics(),
         "timing": {"teachers_s": 4.21, "student_s": 9.87, "resumed_from_step": None},
         "versions": {"mtbkd": "0.1.0", "torch": "2.13.0", "pyro": "1.9.2"},
     }  # fmt: skip
+
+
+def conformal_metrics():
+    sets = {
+        "alpha": 0.1, "threshold": 0.8, "calibration_rows": 200, "test_rows": 360, "coverage": 0.911,
+        "expected_low": 0.847, "expected_high": 0.944, "mean_size": 1.25, "empty": 0.0, "single": 0.8,
+        "coverage_by_class": [0.9] * 9 + [None], "size_by_class": [1.0 + 0.1 * k for k in range(9)] + [None],
+    }  # fmt: skip
+    return {
+        "alphas": [0.1],
+        "calibration_rows": 200,
+        "test_rows": 360,
+        "student": {"threshold": [sets], "aps": [sets | {"coverage": 0.897, "mean_size": 1.62}]},
+        "kd_student": {"threshold": [sets | {"mean_size": 1.41}], "aps": [sets]},
+        "label_only_student": None,
+    }
 
 
 def probabilities(rng, *shape, sharpness=4.0):
@@ -68,6 +86,12 @@ def unsure_input(rng, i):
 @pytest.fixture
 def content():
     return example_content()
+
+
+@pytest.fixture(scope="session")
+def rendered():
+    """The page of the example: drawn once, read by many tests."""
+    return render(example_content())
 
 
 def example_content():

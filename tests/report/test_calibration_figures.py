@@ -1,9 +1,12 @@
 import numpy as np
 import pytest
+import torch
 
 from mtbkd.evaluation.calibration import reliability
+from mtbkd.evaluation.conformal import conformal_coverage, threshold_scores
 from mtbkd.report.calibration_figures import (
     POINTS,
+    conformal_sizes,
     reliability_curves,
     reliability_diagram,
     risk_coverage,
@@ -63,3 +66,15 @@ def test_a_long_curve_is_thinned_and_keeps_its_ends():
     assert len(coverage) == POINTS
     assert coverage[[0, -1]].tolist() == [1 / 5000, 1]
     assert risk[-1] == pytest.approx((probs.argmax(1) != y).mean())
+
+
+def test_sets_by_class_the_largest_first():
+    # ten rows of p = (.6, .4), true 0: threshold 1 - .6 = .4; a test row of class 0 like them has a set of one class,
+    # one of class 1 with equal probabilities (.5 > .4) an empty one
+    known = torch.tensor([[0.6, 0.4]] * 10, dtype=torch.float64)
+    test = torch.tensor([[0.6, 0.4], [0.5, 0.5]], dtype=torch.float64)
+    found = conformal_coverage(known, torch.zeros(10), test, torch.tensor([0, 1]), threshold_scores)
+    (axes,) = conformal_sizes({"smallest": found}, ["ant", "bee"]).axes
+    named = {line.get_label(): line for line in axes.lines}
+    assert named["smallest"].get_xdata().tolist() == [1, 0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["ant", "bee"]

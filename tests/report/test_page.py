@@ -19,6 +19,7 @@ SECTIONS = [
     "calibration",
     "selective",
     "uncertainty",
+    "conformal",
     "unsure",
     "classes",
     "teachers",
@@ -59,13 +60,13 @@ class Page(HTMLParser):
         return [attrs for name, attrs in self.tags if name == tag]
 
 
-def test_every_part_is_there(content):
-    page = Page(render(content))
+def test_every_part_is_there(rendered):
+    page = Page(rendered)
     assert [attrs["id"] for attrs in page.of("section")] == SECTIONS
     figures = page.of("svg")
-    # four comparisons, reliability, risk, two histograms, confusions, three of teachers, two traces and two rank plots,
-    # energies, loss, time
-    assert len(figures) == 19
+    # four comparisons, reliability, risk, two histograms, conformal sets, confusions, three of teachers,
+    # two traces and two rank plots, energies, loss, time
+    assert len(figures) == 20
     assert all(attrs["role"] == "img" and attrs["aria-label"] for attrs in figures)
     assert len(page.of("img")) == 6
     assert all(attrs["alt"] for attrs in page.of("img"))
@@ -81,14 +82,14 @@ def test_every_part_is_there(content):
     assert "Left out" not in text
 
 
-def test_the_answer_comes_first(content):
-    html = render(content)
+def test_the_answer_comes_first(rendered):
+    html = rendered
     assert html.index("<h1>The student is right on 94.7%") < html.index('<table class="models">')
     assert html.index('<table class="models">') < html.index('id="calibration"')
 
 
-def test_it_asks_no_network(content):
-    html = render(content)
+def test_it_asks_no_network(rendered):
+    html = rendered
     assert "http://" not in html
     assert "https://" not in html
     assert "@import" not in html
@@ -101,8 +102,8 @@ def test_it_asks_no_network(content):
     assert policy.startswith("default-src 'none'")
 
 
-def test_the_data_of_every_figure_is_a_csv_file(content):
-    page = Page(render(content))
+def test_the_data_of_every_figure_is_a_csv_file(rendered):
+    page = Page(rendered)
     files = {attrs["download"]: attrs["href"] for attrs in page.of("a") if "download" in attrs}
     assert {f"{attrs['id']}.csv" for attrs in page.of("figure")} <= set(files)
     for name, url in files.items():
@@ -112,15 +113,15 @@ def test_the_data_of_every_figure_is_a_csv_file(content):
         assert all(len(row) == len(heading) for row in rows), name
 
 
-def test_headings_go_down_one_step_at_a_time(content):
-    levels = [int(tag[1]) for tag, _ in Page(render(content)).tags if re.fullmatch("h[1-6]", tag)]
+def test_headings_go_down_one_step_at_a_time(rendered):
+    levels = [int(tag[1]) for tag, _ in Page(rendered).tags if re.fullmatch("h[1-6]", tag)]
     assert levels[0] == 1
     assert levels.count(1) == 1
     assert all(later - earlier <= 1 for earlier, later in itertools.pairwise(levels))
 
 
-def test_ids_are_unique_and_links_lead_somewhere(content):
-    page = Page(render(content))
+def test_ids_are_unique_and_links_lead_somewhere(rendered):
+    page = Page(rendered)
     ids = [attrs["id"] for _, attrs in page.tags if "id" in attrs]
     assert len(ids) == len(set(ids))
     links = [attrs["href"][1:] for _, attrs in page.tags if attrs.get("href", "").startswith("#")]
@@ -169,6 +170,9 @@ def test_parts_not_there_are_left_out_with_a_reason(bare):
         "no labelled test inputs",
         "the run made no test predictions",
         "has no inputs from elsewhere",
+        "need labelled validation inputs",
+        "labelled test inputs to be right or wrong at",
+        "labelled test inputs to count by class",
         "fitted without teachers",
         "the run recorded none",
         "report.least_sure",

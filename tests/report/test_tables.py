@@ -57,9 +57,18 @@ def test_html_has_the_same_cells(content):
     html = html_table(content.metrics)
     for row in model_rows(content.metrics):
         for heading, value in zip(COLUMNS.values(), row.shown(), strict=True):
-            assert f'<td class="num" data-label="{heading}">{value}</td>' in html
+            assert f'<td class="num" data-label="{heading}">{value}<' in html
     assert html.count("<tr") == 8
     assert "at 0.3% of inputs by random forest" in html
+
+
+def test_intervals_stand_below_their_values():
+    metrics = {
+        "student": {"accuracy": 0.9778, "accuracy_low": 0.9443, "accuracy_high": 0.9913, "nll_low": 0.1}
+    }
+    html = html_table(metrics)
+    assert 'data-label="Accuracy">97.8%<small>94.4 – 99.1%</small></td>' in html
+    assert html.count("<small>") == 1
 
 
 def test_a_name_is_never_markup():

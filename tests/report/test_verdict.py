@@ -1,11 +1,16 @@
 import copy
 import dataclasses
+import math
 
+import numpy as np
 import pytest
 
 from mtbkd.evaluation.diagnostics import Diagnostics
 from mtbkd.evaluation.fit_diagnostics import POINT, diagnose_point
-from mtbkd.report.verdict import answer, calibration_verdict
+from mtbkd.report.content import TestedModel, TestPredictions
+from mtbkd.report.gains import gain
+from mtbkd.report.lead import calibration_verdict
+from mtbkd.report.verdict import answer
 
 
 def with_student(content, **changed):
@@ -28,24 +33,46 @@ def test_the_answer_carries_its_numbers(content):
     assert (
         "On 360 test inputs the Bayesian student is right on 94.7%, its teachers together on 97.2%." in said
     )
-    assert "Against the same student without teachers: +3.3 points of accuracy, NLL 0.188 for 0.301" in said
     assert "2,410 weights, 482.0 kB with all posterior draws, and answers one input in 0.42 ms" in said
     assert "told apart well: AUROC 0.943 by total uncertainty and 0.968 by epistemic uncertainty" in said
     assert [tile.value for tile in found.tiles] == ["94.7%", "0.188", "0.028", "0.943", "converged"]
 
 
-def test_a_difference_within_chance_is_said_to_be_one(content):
-    # sqrt(.947 * .053 / 360 + .914 * .086 / 360) = 1.89 points: 3.3 is less than twice that
-    assert "360 test inputs cannot tell accuracies less than 3.8 points apart" in text(content)
-    clear = next(
-        f for f in answer(with_student(content, accuracy=0.99)).findings if "without teachers" in f.text
+def test_gains_are_paired(content):
+    # right at 0 to 5 of 10 inputs against right at 0 to 3: the difference is 0, ..., 0, 1, 1: mean .2, sd .4216
+    y = np.zeros(10, int)
+    right, wrong = [0.8, 0.2], [0.4, 0.6]
+    student = TestPredictions(np.array([right] * 6 + [wrong] * 4), y, np.zeros(10))
+    other = TestedModel("x", "label_only", np.array([right] * 4 + [wrong] * 6))
+    found = gain(student, other)
+    half = 2.262157 * math.sqrt(8 / 45 / 10)
+    assert found.accuracy.mean == pytest.approx(0.2)
+    assert found.accuracy.half == pytest.approx(half, rel=1e-6)
+    assert found.nll.mean == pytest.approx(-0.2 * math.log(2))
+    said = text(dataclasses.replace(content, test=student, models=(other,)))
+    assert "Against the same student without teachers: +20.0 points of accuracy (-10.2 to +50.2)" in said
+    assert "10 test inputs cannot tell the two apart." in said
+
+
+@pytest.mark.parametrize(("better", "tone"), [(True, "good"), (False, "bad")])
+def test_a_clear_gain_is_judged(content, better, tone):
+    y = np.zeros(100, int)
+    sure, unsure = np.tile([0.9, 0.1], (100, 1)), np.tile([0.45, 0.55], (100, 1))
+    unsure[0] = [0.5, 0.5]  # without any spread there would be no interval to speak of
+    mine, other = (sure, unsure) if better else (unsure, sure)
+    changed = dataclasses.replace(
+        content, test=TestPredictions(mine, y, np.zeros(100)), models=(TestedModel("x", "kd", other),)
     )
-    assert clear.tone == "good"
-    worse = next(
-        f for f in answer(with_student(content, accuracy=0.7)).findings if "without teachers" in f.text
-    )
-    assert worse.tone == "bad"
-    assert "-21.4 points" in worse.text
+    finding = next(f for f in answer(changed).findings if "plain distillation" in f.text)
+    assert finding.tone == tone
+
+
+def test_a_model_that_excluded_a_class_has_no_nll_to_compare(content):
+    test = TestPredictions(np.array([[0.5, 0.5], [1.0, 0.0]]), np.array([0, -1]), np.zeros(2))
+    found = gain(test, TestedModel("x", "kd", np.array([[0.0, 1.0], [0.5, 0.5]])))
+    assert found.nll is None
+    assert found.accuracy.mean == 1
+    assert gain(dataclasses.replace(test, y=np.array([-1, -1])), TestedModel("x", "kd", test.probs)) is None
 
 
 @pytest.mark.parametrize(

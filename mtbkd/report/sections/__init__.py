@@ -8,6 +8,7 @@ from mtbkd.report.content import ReportContent
 from mtbkd.report.sections import (
     calibration,
     classes,
+    conformal,
     inference,
     models,
     run,
@@ -17,7 +18,7 @@ from mtbkd.report.sections import (
     unsure,
 )
 
-ORDER = (models, calibration, selective, uncertainty, unsure, classes, teachers, inference, run)
+ORDER = (models, calibration, selective, uncertainty, conformal, unsure, classes, teachers, inference, run)
 
 
 def sections(content: ReportContent) -> list[Section]:

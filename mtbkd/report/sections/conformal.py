@@ -1,0 +1,85 @@
+"""Sets of classes that hold the true one as often as is promised, and how large they are."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from mtbkd.evaluation.conformal import ConformalCoverage
+from mtbkd.report.blocks import Block, Figures, FigureView, Section, Table, Words
+from mtbkd.report.calibration_figures import conformal_sizes
+from mtbkd.report.content import FoundTable, ReportContent
+from mtbkd.report.csv_data import stacked
+
+CALLED = {"threshold": "smallest sets", "aps": "adaptive sets"}
+STUDENTS = {
+    "student": "this student",
+    "label_only_student": "without teachers",
+    "kd_student": "plain distillation",
+}
+WITHOUT = "Left out: conformal sets need labelled validation inputs, nine or more, and labelled test inputs."
+
+
+def section(content: ReportContent) -> Section:
+    """Coverage and size of the sets of every student, and the student's by class."""
+    found = content.metrics.get("conformal") or {}
+    blocks: list[Block] = []
+    student = {name: alphas[0] for name, alphas in _coverages(found.get("student")).items() if alphas}
+    if not student:
+        blocks.append(Words(WITHOUT, "missing"))
+    else:
+        names = content.class_names
+        parts = {
+            name: {"class": list(names), "size": one.size_by_class, "coverage": one.coverage_by_class}
+            for name, one in student.items()
+        }
+        told = ", ".join(f"{name} {one.mean_size:.2f}" for name, one in student.items())
+        view = FigureView(
+            "conformal-sizes",
+            conformal_sizes(student, names),
+            f"Mean number of classes in a set by true class; over all {told}",
+            "How many classes a set holds, by the true class; the largest first. One class (dashed) is an answer, "
+            "more are a doubt that is spelt out.",
+            stacked(parts, "sets"),
+        )
+        blocks += [Table("conformal", _table(found)), Figures([view])]
+    return Section("conformal", "Sets that hold the truth as often as promised", "Conformal sets", blocks)
+
+
+def _coverages(found: Mapping[str, Any] | None) -> dict[str, list[ConformalCoverage]]:
+    """Of metrics.json, where what is not a number is None; by kind of sets, each alpha that could be promised."""
+    return {
+        CALLED.get(kind, kind): [
+            ConformalCoverage(**{name: _with_nan(value) for name, value in one.items()}) for one in alphas
+        ]
+        for kind, alphas in (found or {}).items()
+    }
+
+
+def _with_nan(value: Any) -> Any:
+    return (
+        [float("nan") if one is None else one for one in value] if isinstance(value, list | tuple) else value
+    )
+
+
+def _table(found: Mapping[str, Any]) -> FoundTable:
+    rows = [
+        (
+            f"{called}, {name}",
+            f"{1 - one.alpha:.0%}",
+            f"{one.coverage:.1%}",
+            f"{one.expected_low:.1%} to {one.expected_high:.1%}",
+            f"{one.mean_size:.2f}",
+            f"{one.single:.1%}",
+        )
+        for key, called in STUDENTS.items()
+        for name, alphas in _coverages(found.get(key)).items()
+        for one in alphas
+    ]
+    return FoundTable(
+        "Coverage on test inputs",
+        f"Split conformal sets, by {found['calibration_rows']:,} validation inputs, tried on {found['test_rows']:,} "
+        "test inputs: they hold the true class as often as promised, whatever the student. Expected: where 95% of "
+        "such coverages fall by chance. A better student has smaller sets. Smallest sets may be empty; adaptive ones "
+        "are larger where an input is difficult.",
+        ("Sets", "Promised", "Coverage", "Expected", "Classes in a set", "Of one class"),
+        tuple(rows),
+    )
