@@ -21,7 +21,7 @@ def answer(found: Comparison) -> Answer:
 def headline(found: Comparison) -> str:
     """Which is best by validation rows; without a choice, why there is none."""
     if not found.rows:
-        return f"No run is finished: {len(found.failed)} have no scores"
+        return f"No run is finished: {counted(len(found.failed), 'run')} without scores"
     if len(found.rows) == 1:
         row = found.rows[0]
         scores = ", ".join(f"{heading(s)} {told(row.means[s], found, s)}" for s in found.scores[:2])
