@@ -10,8 +10,8 @@ import torch
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils import check_random_state, column_or_1d
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 from torch import Tensor, nn
 
 from mtbkd import fitting, registry
@@ -21,36 +21,37 @@ from mtbkd.data.distillation import DistillationData, hash_inputs
 from mtbkd.errors import InputError
 from mtbkd.estimator_choices import Choices
 from mtbkd.estimator_file import StoredClassifier, read, write
+from mtbkd.estimator_inputs import encoded, is_mixed, learn_encoding, with_unlabelled
+from mtbkd.estimator_listening import Lesson, listen
+from mtbkd.evaluation.scores import Scores, evaluate
 from mtbkd.inference.engine import EngineConfig
+from mtbkd.noted_warnings import noted_warnings
 from mtbkd.prediction import Prediction
 from mtbkd.progress import Progress, TerminalProgress
-from mtbkd.rules import HeldOut, Offer, StudentFunction
+from mtbkd.rules import Offer, StudentFunction
 from mtbkd.students.as_function import as_function
 from mtbkd.students.mlp import mlp
 from mtbkd.students.skeleton import check_output
 from mtbkd.students.student import Student
 from mtbkd.students.weight_prior import NormalWeights
 from mtbkd.teachers.asking import Shown, teach_and_ask, warn_of_rows_learned
-from mtbkd.teachers.bank import TeacherBank
 from mtbkd.teachers.given import is_fitted, known_classes, named
-from mtbkd.temperature import temper, temperatures
-from mtbkd.weighting import Weights, weigh
-from mtbkd.weighting.suspects import warn_of_suspects
 
 # Probabilities of all draws that `predict_proba` holds at once: 64 MB.
 CHUNK_ELEMENTS = 16_000_000
 # What `save` keeps beside the posterior and the parameters.
-FITTED = ("classes_", "n_features_in_", "feature_names_in_", "mean_", "scale_")
+FITTED = ("classes_", "n_features_in_", "feature_names_in_", "encoding_", "mean_", "scale_")
 
 
 class MTBKDClassifier(ClassifierMixin, BaseEstimator):
     """A small Bayesian classifier distilled from several teachers (arXiv 2605.27967), as a scikit-learn estimator.
 
     teachers: a list, or a dict from name to teacher, of scikit-learn classifiers, torch modules (one logit a class, in
-        the order of `classes_`) and `mtbkd.teachers.Teacher` objects, all shown X as it was given; a classifier that
-        is not fitted yet is fitted, as a copy, to the labelled rows, and a fitted one used as it is, by clones of
-        this estimator too. A classifier that knows some of the classes says nothing of the others; one that sees some
-        of the columns is a scikit-learn pipeline that selects them. None: the same student from the labels alone
+        the order of `classes_`) and `mtbkd.teachers.Teacher` objects, all shown X as it was given (the latter two, of
+        a data frame with categories or gaps, the student's inputs); a classifier that is not fitted yet is fitted, as
+        a copy, to the labelled rows, and a fitted one used as it is, never fitted again, by clones of this estimator
+        too. A classifier that knows some of the classes says nothing of the others; one that was fitted to some of a
+        table's columns is shown these. None: the same student from the labels alone
     classes: all class labels, where neither a label nor a fitted scikit-learn teacher shows every one; else None
     weighting: how much a teacher counts at each row: 'entropy', 'uniform', ..., or the rule's configuration
     teacher_temperature: what each teacher's logits are divided by beforehand: 'fixed' (1), 'calibrated', or the rule's
@@ -65,7 +66,8 @@ class MTBKDClassifier(ClassifierMixin, BaseEstimator):
     random_state: an int gives the same result each time; device: 'cpu', 'cuda', 'auto'; verbose: progress bars
 
     Fitted: `classes_`, `n_features_in_`, `feature_names_in_` (of a table), `teachers_` (name to fitted teacher),
-    `bank_`, `weights_` `[N, M]` and `prior_` (None without teachers), `posterior_`, `mean_` and `scale_` `[D]`.
+    `bank_`, `weights_` `[N, M]` and `prior_` (None without teachers), `posterior_`, `encoding_` (None of numbers
+    alone), `mean_` and `scale_` `[D]` (0 and 1 where there is an encoding).
     """
 
     def __init__(
@@ -116,16 +118,26 @@ class MTBKDClassifier(ClassifierMixin, BaseEstimator):
     def fit(self, X: ArrayLike, y: ArrayLike, held_out: tuple[ArrayLike, ArrayLike] | None = None) -> Self:
         """Distil teachers and labels into a posterior over the weights of a student.
 
-        X: `[N, D]` numbers, an array or a table, not sparse
-        y: `[N]` class labels, -1 where unlabelled (beside labels that are text: an array of dtype object). All -1 is
-            pure distillation, from fitted teachers. A class that is itself called -1 must be named otherwise.
+        X: `[N, D]` numbers, an array or a table, not sparse; or a data frame with categories and gaps too, which is
+            encoded for the student (`encoding_`): numbers standardised, their gaps filled by the median, categories
+            one-hot. scikit-learn teachers are shown it as it is
+        y: `[N]` class labels, -1 where unlabelled (beside labels that are text: an array of dtype object), or missing,
+            in a data frame's column. All -1 is pure distillation, from fitted teachers. A class that is itself called
+            -1 must be named otherwise.
         held_out: X and y of rows that no teacher was trained on, of which some weightings and temperatures learn what
             the teachers are worth ('stacking', 'accuracy', 'learned', 'best'; 'calibrated'); the student never sees
             them. Teachers that are fitted here see the labelled rows of X alone
         Raises `InputError`, or scikit-learn's ValueError, for what cannot be learned from, before any training.
         """
-        values, column = validate_data(self, X, y, dtype=np.float64)
+        with noted_warnings() as warned:
+            lesson = self._learn(X, y, held_out)
+        self._lesson = dataclasses.replace(lesson, warned=tuple(warned))
+        return self
+
+    def _learn(self, X: Any, y: Any, held_out: Any) -> Lesson:
         teachers = named(self.teachers)
+        self.encoding_ = learn_encoding(X, self.standardize) if is_mixed(X) else None
+        values, column = self._numbers(X, with_unlabelled(y), reset=True)
         targets = labels_of(column[is_labelled(column)])
         self.classes_ = all_classes(targets, self._taught(teachers), self.classes)
         codes = class_codes(column, self.classes_)
@@ -144,20 +156,20 @@ class MTBKDClassifier(ClassifierMixin, BaseEstimator):
             shown["held_out"] = self._held_out(held_out, len(values))
             warn_of_rows_learned(teachers, shown["pool"], shown["held_out"])
 
-        self.bank_ = self.weights_ = self.prior_ = None
+        self.bank_ = self.weights_ = self.prior_ = heard = None
         self.teachers_: dict[str, Any] = {}
         if teachers:
             self.teachers_, banks = teach_and_ask(teachers, shown, targets, self.classes_.tolist(), seed)
             banks["pool"] = dataclasses.replace(banks["pool"], rows_hash=hash_inputs(x))
             labels = {part: rows.rows.y for part, rows in shown.items()}
-            self.bank_, heard = self._listen(choices, banks, labels, self._offer(x, data, seed))
-            self.weights_ = heard.teachers
-            self.prior_ = registry.find("prior", self.prior).build(choices.prior, self.bank_, heard)
+            heard = listen(choices, banks, labels, self._offer(x, data, seed))
+            self.bank_, self.weights_ = heard.bank, heard.weights.teachers
+            self.prior_ = registry.find("prior", self.prior).build(choices.prior, heard.bank, heard.weights)
             student = self._student(x, self.prior_)
         self.posterior_ = fitting.fit(
             student, data, choices.inference, seed=seed, device=self.device, progress=bool(self.verbose)
         )
-        return self
+        return Lesson(data, heard, seed, tuple(name for name, one in teachers.items() if is_fitted(one)))
 
     def _taught(self, teachers: dict[str, Any]) -> dict[str, list[Any]]:
         """The class labels that each teacher which is already fitted knows."""
@@ -167,12 +179,22 @@ class MTBKDClassifier(ClassifierMixin, BaseEstimator):
         """Held-out rows, checked as X and y are; numbered from `first`."""
         if not (isinstance(held_out, tuple | list) and len(held_out) == 2):
             raise InputError(f"held_out is of type {type(held_out).__name__}; give a pair, held_out=(X, y)")
-        values, column = validate_data(self, *held_out, reset=False, dtype=np.float64)
+        values, column = self._numbers(held_out[0], with_unlabelled(held_out[1]))
         return Shown.of(held_out[0], values, class_codes(column, self.classes_, "held_out y"), first)
+
+    def _numbers(self, X: Any, y: Any, reset: bool = False) -> tuple[np.ndarray, np.ndarray]:
+        """X as numbers `[n, D]` and y as an array `[n]`, checked as scikit-learn does; reset: in the fit itself."""
+        if self.encoding_ is None:
+            values, column = validate_data(self, X, y, reset=reset, dtype=np.float64)
+            return values, column
+        if reset:
+            validate_data(self, X, skip_check_array=True)
+        check_consistent_length(X, y)
+        return encoded(self.encoding_, X), column_or_1d(y, warn=True)
 
     def _standardise(self, X: np.ndarray) -> None:
         self.mean_, self.scale_ = np.zeros(X.shape[1]), np.ones(X.shape[1])
-        if self.standardize:
+        if self.standardize and self.encoding_ is None:
             scaler = StandardScaler().fit(X)
             self.mean_, self.scale_ = scaler.mean_, scaler.scale_
 
@@ -190,22 +212,6 @@ class MTBKDClassifier(ClassifierMixin, BaseEstimator):
         student = Student(network, prior, strength=self.strength, weight_prior=weight_prior)
         check_output(student.skeleton, x, len(self.classes_))
         return student
-
-    def _listen(
-        self, choices: Choices, banks: dict[str, TeacherBank], labels: dict[str, Tensor], offer: Offer
-    ) -> tuple[TeacherBank, Weights]:
-        """What the teachers say of X, at their temperatures, and how much each of them counts there."""
-
-        def known(banks: dict[str, TeacherBank]) -> Offer:
-            held_out = HeldOut(banks["held_out"], labels["held_out"]) if "held_out" in banks else None
-            return dataclasses.replace(offer, held_out=held_out)
-
-        tau = temperatures(choices.temperature, banks["pool"], labels["pool"], known(banks))
-        banks = temper(choices.temperature, banks, tau)
-        heard, offer = banks["pool"], known(banks)
-        weights = weigh(choices.weighting, heard, labels["pool"], offer)
-        warn_of_suspects(heard, labels["pool"], offer.held_out, weights.teachers)
-        return heard, weights
 
     def _offer(self, x: Tensor, data: DistillationData, seed: int) -> Offer:
         """What rules of listening may ask for beside the labels."""
@@ -237,7 +243,55 @@ class MTBKDClassifier(ClassifierMixin, BaseEstimator):
 
     def _checked(self, X: ArrayLike) -> Tensor:
         check_is_fitted(self)
+        if self.encoding_ is not None:
+            return self._inputs(encoded(self.encoding_, X))
         return self._inputs(validate_data(self, X, reset=False, dtype=np.float64))
+
+    # ---- telling ---------------------------------------------------------------------------------------------
+    def evaluate(self, X: ArrayLike, y: ArrayLike) -> Scores:
+        """Accuracy, NLL, Brier score and calibration of the student at rows with labels, as `mtbkd.evaluate` has them;
+        raises `InputError` for a label that is no class."""
+        shown = self._shown(X, y)
+        return evaluate(self.posterior_.predict(self._checked(X)), shown.rows.y)
+
+    def report(self, X: ArrayLike, y: ArrayLike, path: str | Path, *, compare: bool = True) -> Path:
+        """Write one self-contained HTML page, as a run's: student and teachers at rows that none of them was fitted to.
+
+        X, y: as in `fit`; path: of the page, replaced if it exists; returns it
+        compare: fit the student without teachers and the one without a posterior too, to compare with: the time of a
+            fit each
+        Raises `InputError` where there are no teachers, no labels, or only what `load` read.
+        """
+        from mtbkd.estimator_report import Fitted, write
+
+        check_is_fitted(self)
+        lesson = getattr(self, "_lesson", None)
+        if lesson is None or lesson.heard is None:
+            raise InputError(
+                "report: there are no teachers, which a report compares the student with; "
+                + ("call it before saving" if lesson is None else "give teachers, or call evaluate(X, y)")
+            )
+        x, parameters = self._checked(X), self.get_params(deep=False)
+        defaults = type(self)().get_params(deep=False)
+        fitted = Fitted(
+            parameters=parameters,
+            changed={k: v for k, v in parameters.items() if k != "teachers" and v is not defaults[k]},
+            classes=self.classes_.tolist(),
+            choices=Choices.of(parameters),
+            teachers=self.teachers_,
+            lesson=lesson,
+            prior=self.prior_,
+            student=self._student(lesson.data.pool.x, self.prior_),
+            label_only=self._student(lesson.data.pool.x, None),
+            posterior=self.posterior_,
+        )
+        return write(Path(path), fitted, self._shown(X, y), x, compare)
+
+    def _shown(self, X: Any, y: Any) -> Shown:
+        check_is_fitted(self)
+        values, column = self._numbers(X, with_unlabelled(y))
+        known = len(self._lesson.data.pool) if hasattr(self, "_lesson") else 0
+        return Shown.of(X, values, class_codes(column, self.classes_), known)
 
     # ---- on disk ---------------------------------------------------------------------------------------------
     def save(self, path: str | Path) -> None:

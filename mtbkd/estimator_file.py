@@ -13,6 +13,7 @@ import numpy as np
 from torch import nn
 
 from mtbkd import registry
+from mtbkd.data.table_encoding import TableEncoding
 from mtbkd.errors import InputError
 from mtbkd.posterior import Posterior
 from mtbkd.posterior_file import replace_folder
@@ -68,13 +69,16 @@ def read(path: Path, network: nn.Module | None = None) -> StoredClassifier:
 
 
 def _array_to_json(value: Any) -> Any:
-    """Plain values as they are; arrays with their dtype, exact since JSON writes floats so that they read the same."""
+    """Plain values as they are, encodings as their record, arrays with their dtype; exact, since JSON writes floats so
+    that they read the same."""
     if isinstance(value, np.ndarray):
         return {"dtype": value.dtype.str, "values": value.tolist()}
-    return value
+    return {"encoding": value.record()} if isinstance(value, TableEncoding) else value
 
 
 def _array_of_json(stored: Any) -> Any:
+    if isinstance(stored, dict) and "encoding" in stored:
+        return TableEncoding.of_record(stored["encoding"])
     if isinstance(stored, dict):
         return np.array(stored["values"], dtype=np.dtype(stored["dtype"]))
     return stored

@@ -79,6 +79,7 @@ class DistillationData:
     drawn: the splits whose rows were drawn by chance from the pool's source: a teacher brought from elsewhere may have
         been trained on them
     encoding: how columns became x, where the source is a table
+    feature_names: of the columns of `raw`, where they have names
     encode: inputs `[n, ...]` made of other raw ones `[n]`, by the pool's statistics; None where the source cannot
     """
 
@@ -94,6 +95,7 @@ class DistillationData:
     supplied: dict[str, dict[str, Tensor]] = field(default_factory=dict)
     drawn: tuple[str, ...] = ()
     encoding: TableEncoding | None = None
+    feature_names: tuple[str, ...] | None = None
     encode: Callable[[np.ndarray], Tensor] | None = None
     teaching: Rows | None = None
 

@@ -115,7 +115,7 @@ def load(config: TableConfig, seed: int) -> DistillationData:
     data = assemble(path.stem, rows, split, class_names, config.labelled_fraction, seed)
     held_out = ("validation",) if config.test_path else ("validation", "test")
     drawn = () if named is not None else tuple(part for part in held_out if len(data.splits.get(part, ())))
-    data = replace(data, drawn=drawn, encoding=encoding)
+    data = replace(data, drawn=drawn, encoding=encoding, feature_names=tuple(columns.all))
     return replace(data, ood_name=f"rows of {Path(config.ood_path).stem}") if config.ood_path else data
 
 

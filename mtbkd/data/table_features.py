@@ -110,7 +110,8 @@ def _check_pool(pool: "pandas.DataFrame", columns: Columns, max_categories: int)
         if count > max_categories:
             raise InputError(
                 f"column '{name}' has {count} categories, more than data.max_categories={max_categories}; raise "
-                "that, name it as data.id_column or data.text_column, or leave it out by data.columns"
+                "that, name it as data.id_column or data.text_column, or leave it out (data.columns; in Python "
+                f"X.drop(columns='{name}'))"
             )
     for name in columns.text:
         if not pool[name].str.contains(r"\w\w").any():

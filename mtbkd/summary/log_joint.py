@@ -5,10 +5,12 @@ from collections.abc import Mapping
 import torch
 
 from mtbkd.configuration import RunConfig
+from mtbkd.data.distillation import DistillationData
 from mtbkd.density import Density
 from mtbkd.posterior import Posterior
 from mtbkd.problem import Problem, make_student
 from mtbkd.report.content import FoundTable
+from mtbkd.students.student import Student
 
 # Draws that the parts are averaged over, and rows that they are taken of: each draw costs one pass over those.
 DRAWS, ROWS = 10, 2048
@@ -22,7 +24,12 @@ def log_joint(config: RunConfig, problem: Problem, posterior: Posterior) -> dict
     `weights` is the sum over all sites that are sampled; every factor and observed site stands under its own name.
     """
     student = make_student(config, problem.data, problem.prior, problem.hints)
-    density = Density(student, student.rows(problem.data))
+    return log_joint_of(student, problem.data, posterior)
+
+
+def log_joint_of(student: Student, data: DistillationData, posterior: Posterior) -> dict[str, float]:
+    """The same of a student that is at hand."""
+    density = Density(student, student.rows(data))
     drawn = {name: v.flatten(0, 1) for name, v in posterior.thin(DRAWS).samples().items()}
     n = min(ROWS, density.num_rows)
     batch = density.batch(torch.arange(n) * density.num_rows // n)

@@ -55,6 +55,7 @@ def page_content(
         command=command,
         config=OmegaConf.to_yaml(OmegaConf.create(config.resolved)),
         facts=facts(config, problem, student),
+        feature_names=data.feature_names,
         test=on_test(problem, findings),
         ood=on_ood(problem, findings, metrics),
         models=on_test_too(problem, findings),

@@ -16,6 +16,7 @@ from mtbkd.teachers.bank import TeacherBank
 from mtbkd.teachers.coverage import coverage_of
 from mtbkd.teachers.fingerprint import seed_of
 from mtbkd.teachers.given import ask, covered, is_fitted, trained
+from mtbkd.teachers.table_inputs import mend_of
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def teach_and_ask(
                     f"teacher '{name}' is not fitted and y labels no row; fit it elsewhere, or label rows"
                 )
             lesson = _safe_indexing(pool.own, pool.labelled)
-            teacher = trained(teacher, lesson, labels, seed_of(seed, name))
+            teacher = _trained_on(name, teacher, lesson, labels, seed)
         ready[name] = teacher
         for part, shown in parts.items():
             said[part][name] = ask(name, teacher, shown.own, shown.rows, classes)
@@ -78,6 +79,17 @@ def teach_and_ask(
         for part, opinions in said.items()
     }
     return {name: ready[name] for name in teachers}, banks
+
+
+def _trained_on(name: str, teacher: Any, x: Any, labels: np.ndarray, seed: int) -> Any:
+    if not hasattr(x, "columns"):
+        return trained(teacher, x, labels, seed_of(seed, name))
+    try:
+        return trained(teacher, x, labels, seed_of(seed, name))
+    except (ValueError, TypeError) as error:
+        raise InputError(
+            f"teacher '{name}': cannot be fitted to X ({' '.join(str(error).split()):.200}); {mend_of(str(error))}"
+        ) from error
 
 
 def warn_of_rows_learned(teachers: Mapping[str, Any], pool: Shown, held_out: Shown) -> None:

@@ -11,6 +11,7 @@ from mtbkd.data.distillation import Rows
 from mtbkd.errors import InputError
 from mtbkd.teachers.coverage import known_of
 from mtbkd.teachers.estimator import EstimatorTeacher
+from mtbkd.teachers.table_inputs import own_columns
 from mtbkd.teachers.teacher import known_by
 from mtbkd.teachers.torch_module import TorchTeacher
 from mtbkd.teachers.values import check_logits
@@ -86,6 +87,8 @@ def ask(name: str, teacher: Any, x: Any, rows: Rows, classes: Sequence[Any]) -> 
         # Equal labels may be written differently: 1 where the teacher was fitted, 1.0 here.
         own = {label: str(label) for label in known_classes(teacher)}
         labels = tuple(own.get(label, str(label)) for label in classes)
+        if hasattr(x, "columns"):
+            x = own_columns(name, x, teacher)
         return check_logits(
             name, EstimatorTeacher(name, teacher, len(classes), labels).log_probs(x), zeros=True
         )

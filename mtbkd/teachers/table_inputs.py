@@ -43,14 +43,24 @@ def columns_of(name: str, rows: Rows, estimator: Any) -> "pandas.DataFrame":
             f"teacher '{name}': these data keep no table, as they came or after their augmentation; choose "
             "augmentation=none, or inputs: transformed"
         )
-    wanted = [str(column) for column in getattr(estimator, "feature_names_in_", rows.table.columns)]
+    return own_columns(name, rows.table, estimator)
+
+
+def own_columns(name: str, table: Any, estimator: Any) -> Any:
+    """Of a table, the columns that the model was fitted to, in their order; all of them where it does not tell.
+
+    Raises `InputError` naming one that is not there.
+    """
+    if not hasattr(estimator, "feature_names_in_"):
+        return table
+    wanted = [str(column) for column in estimator.feature_names_in_]
     for column in wanted:
-        if column not in rows.table:
+        if column not in table.columns:
             raise InputError(
                 f"teacher '{name}': was fitted to a column '{column}', which the table lacks (target and split are "
-                f"never shown); {nearest(column, rows.table.columns)}"
+                f"never shown); {nearest(column, table.columns)}"
             )
-    return rows.table[wanted]
+    return table[wanted]
 
 
 def mend_of(error: str) -> str:
