@@ -89,9 +89,15 @@ def content():
 
 
 @pytest.fixture(scope="session")
-def rendered():
+def rendered_content():
+    """The example, not to be changed."""
+    return example_content()
+
+
+@pytest.fixture(scope="session")
+def rendered(rendered_content):
     """The page of the example: drawn once, read by many tests."""
-    return render(example_content())
+    return render(rendered_content)
 
 
 def example_content():
