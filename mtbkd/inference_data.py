@@ -53,20 +53,22 @@ def to_inference_data(
     attrs: facts about the run; what netCDF cannot hold is stored as JSON
     raises: InputError for shapes that do not fit the names
     """
-    p = np.asarray(probs)
+    # In float64: ArviZ's densities fail where float32 cannot tell 512 places of the range apart.
+    p = np.asarray(probs, np.float64)
     c, s = np.shape(log_density)
     _check("probs", p, (c, s, len(input_ids), len(class_names)))
     coords: dict[str, Sequence[str]] = {"input": list(input_ids), "class": list(class_names)}
     dims = {"probs": ["input", "class"], "y": ["input"]}
     constant: dict[str, np.ndarray] = {}
     groups: dict[str, dict[str, np.ndarray]] = {
-        "posterior": {"log_density": np.asarray(log_density), "probs": p, **_sites(sites or {})},
-        "sample_stats": {name: np.asarray(value) for name, value in (sample_stats or {}).items()},
+        "posterior": {"log_density": np.asarray(log_density, np.float64), "probs": p, **_sites(sites or {})},
+        "sample_stats": {name: _doubled(value) for name, value in (sample_stats or {}).items()},
         "posterior_predictive": {"y": _draw_labels(p, rng)},
         "observed_data": {} if y is None or np.max(y, initial=-1) < 0 else {"y": np.asarray(y)},
     }
     if prior is not None:
-        density, drawn = np.asarray(prior.log_prior)[None], np.asarray(prior.probs)[None]
+        density = np.asarray(prior.log_prior, np.float64)[None]
+        drawn = np.asarray(prior.probs, np.float64)[None]
         _check("the prior's probs", drawn, (*density.shape, *p.shape[2:]))
         groups["prior"] = {"log_prior": density, "probs": drawn}
         groups["prior_predictive"] = {"y": _draw_labels(drawn, rng)}
@@ -88,7 +90,7 @@ def to_inference_data(
         warnings.filterwarnings("ignore", message="More chains")  # an ensemble's, of one draw each
         data = az.from_dict(**filled, coords=coords, dims=dims, attrs=_netcdf_safe(attrs or {}))
     if log_prior is not None:  # for az.psens
-        data.add_groups(log_prior={"weights": np.asarray(log_prior)})
+        data.add_groups(log_prior={"weights": _doubled(log_prior)})
     return data
 
 
@@ -121,6 +123,11 @@ def _check(what: str, probs: np.ndarray, shape: tuple[int, ...]) -> None:
 def _sites(sites: Mapping[str, ArrayLike]) -> dict[str, np.ndarray]:
     # a slash would be read as a group by netCDF
     return {name.replace("/", "."): np.asarray(value) for name, value in sites.items()}
+
+
+def _doubled(values: ArrayLike) -> np.ndarray:
+    x = np.asarray(values)
+    return x.astype(np.float64) if x.dtype.kind == "f" else x
 
 
 def _draw_labels(probs: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -23,7 +23,7 @@ FIGURES = {
         "weight_course",
         "row_scale",
     ),
-    "trace_figures": ("chain_trace", "chain_ranks", "energy_spread", "loss_trace"),
+    "trace_figures": ("chain_trace", "chain_ranks", "ess_evolution", "energy_spread", "loss_trace"),
     "uncertainty_figures": ("uncertainty_histogram", "class_probabilities"),
 }
 MODULE_OF = {name: module for module, names in FIGURES.items() for name in names}

@@ -1,77 +1,141 @@
-"""Figures of inference: traces and ranks of chains in function space, their energies, the loss of an optimisation."""
+"""Figures of inference: chains in function space by ArviZ's own plots, in the report's style; and the loss of an
+optimisation."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mtbkd.arviz_import import quiet_arviz
+from mtbkd.evaluation.chain_diagnostics import ESS_GOOD
 from mtbkd.evaluation.energy import energy_changes
 from mtbkd.report.figures import BLUE, VERMILION, panel
 from mtbkd.report.svg import MUTED, SERIES, styled
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 POINTS = 300  # a line: more than the pixels it is drawn on
-RANK_BINS = 20
-ENERGY_BINS = 40
+ALL_POINTS = 2400  # of all chains together: a page has many figures
+ESS_DRAWS = 8  # a chain, at least, for two points of its course
+DENSITY_STEP = 4  # of the 512 points that ArviZ draws a density with, every fourth
+DASHED: dict[str, Any] = {"color": MUTED, "linewidth": 0.8, "linestyle": (0, (4, 3))}
 
 
 @styled
 def chain_trace(values: np.ndarray, label: str) -> "Figure":
-    """A quantity along each chain, thinned to what can be seen.
+    """A quantity's density by chain, and its course along each, thinned to what can be seen: `az.plot_trace`.
 
     values: `[C, S]`; chains that mix are one fuzzy band
     """
-    figure = panel(2.6)
-    axes = figure.subplots()
-    step = max(1, values.shape[1] // POINTS)
-    draws = np.arange(0, values.shape[1], step)
-    for c, chain in enumerate(values):
-        axes.plot(draws, chain[::step], color=SERIES[c % len(SERIES)], linewidth=0.7, alpha=0.8)
-    axes.set(xlabel="draw", ylabel=label, xlim=(0, max(1, values.shape[1] - 1)))
+    figure = panel(3.6)
+    density, trace = figure.subplots(2, 1, height_ratios=[2, 3])
+    step = max(1, values.shape[1] // POINTS, values.size // ALL_POINTS)
+    with quiet_arviz() as az:
+        az.plot_trace(
+            az.dict_to_dataset(
+                {"x": doubles(values[:, ::step])}, coords={"draw": np.arange(0, values.shape[1], step)}
+            ),
+            axes=np.array([[density, trace]]),
+            compact=False,
+            chain_prop={"color": SERIES},
+            plot_kwargs={"linewidth": 1.1},
+            trace_kwargs={"linewidth": 0.7, "alpha": 0.8},
+        )
+    lighten(density)
+    tidy(density, label, "density")
+    tidy(trace, "draw", label)
+    density.locator_params(axis="x", nbins=6)
+    density.set_ylim(bottom=0)
+    figure.align_ylabels()
+    trace.set_xlim(0, max(1, values.shape[1] - 1))
     return figure
 
 
 @styled
 def chain_ranks(values: np.ndarray, label: str) -> "Figure":
-    """Rank histogram of each chain among all draws; chains that mix are all flat.
+    """Rank histogram of each chain among all draws: `az.plot_rank`; chains that mix are all flat, at the dashed lines.
 
     values: `[C, S]`
     Source: Vehtari et al. 2021, fig. 5
     """
-    from scipy.stats import rankdata
+    figure = panel(min(1.4 + 0.3 * len(values), 4.5))
+    axes = figure.subplots()
+    with quiet_arviz() as az:
+        az.plot_rank(
+            az.dict_to_dataset({"x": doubles(values)}),
+            ax=axes,
+            colors=[SERIES[c % len(SERIES)] for c in range(len(values))],
+            ref_line_kwargs=dict(DASHED),
+            bar_kwargs={"alpha": 0.75, "edgecolor": "none"},
+        )
+    tidy(axes, f"rank: {label}", "chain")
+    axes.grid(visible=False)
+    axes.set_xlim(0, values.size)
+    return figure
 
+
+@styled
+def ess_evolution(values: np.ndarray, label: str) -> "Figure":
+    """Effective draws of a quantity against draws taken, of all chains: `az.plot_ess`. Where the chains mix both lines
+    are straight and pass the dashed one, below which R-hat and quantiles are uncertain.
+
+    values: `[C, S]`, S >= `ESS_DRAWS`
+    Source: Vehtari et al. 2021, fig. 10
+    """
     figure = panel(2.6)
     axes = figure.subplots()
-    ranks = rankdata(values).reshape(values.shape)
-    bins = np.linspace(0, values.size, RANK_BINS + 1)
-    for c, chain in enumerate(ranks):
-        share = np.histogram(chain, bins)[0] / len(chain)
-        axes.stairs(share, bins, color=SERIES[c % len(SERIES)], linewidth=1.1, alpha=0.85)
-    axes.axhline(1 / RANK_BINS, color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
-    axes.set(xlabel=f"rank: {label}", ylabel="share of a chain", xlim=(0, values.size))
-    axes.set_ylim(bottom=0)
+    with quiet_arviz() as az:
+        az.plot_ess(
+            az.dict_to_dataset({"x": doubles(values)}),
+            kind="evolution",
+            n_points=max(2, min(20, values.shape[1] // 4)),
+            min_ess=ESS_GOOD,
+            ax=axes,
+            color=BLUE,
+            linewidth=1.4,
+            markersize=3,
+            extra_kwargs={"color": VERMILION},
+            hline_kwargs=dict(DASHED),
+        )
+    axes.get_legend().remove()
+    tidy(axes, "draws of all chains", f"ESS: {label}")
+    figure.legend(loc="outside upper left", ncols=2)
     return figure
 
 
 @styled
 def energy_spread(energy: np.ndarray) -> "Figure":
-    """Energies about their chain's mean, and their changes from one iteration to the next, as densities.
+    """Energies about their chain's mean, and their changes from one iteration to the next: `az.plot_energy`.
 
     energy: `[C, S]` nats, S >= 2
     Source: Betancourt 2016
     """
+    from matplotlib.ticker import AutoLocator
+
     figure = panel(2.6)
     axes = figure.subplots()
-    centred, changes = energy_changes(energy)
-    widest = max(np.abs(centred).max(), np.abs(changes).max()) or 1.0
-    bins = np.linspace(-widest, widest, ENERGY_BINS + 1)
-    for values, label, colour in ((centred, "energies", BLUE), (changes, "their changes", VERMILION)):
-        density = np.histogram(values, bins, density=True)[0]
-        axes.stairs(density, bins, color=colour, linewidth=1.3, label=label)
-        axes.stairs(density, bins, color=colour, fill=True, alpha=0.12)
-    axes.set(xlabel="energy about its chain's mean, nats", ylabel="density", xlim=(-widest, widest))
-    figure.legend(loc="outside upper left", ncols=2)
+    # by chain: ArviZ itself subtracts the mean of all
+    centred, changes = energy_changes(np.where(np.isfinite(energy), energy, np.nan))
+    with quiet_arviz() as az:
+        az.plot_energy(
+            az.InferenceData(sample_stats=az.dict_to_dataset({"energy": centred})),
+            kind="kde",
+            bfmi=False,
+            legend=False,
+            fill_alpha=(0.45, 0.45),
+            fill_color=(BLUE, VERMILION),
+            ax=axes,
+        )
+    spread = np.abs(np.concatenate([centred.ravel(), changes.ravel()]))
+    widest = spread[np.isfinite(spread)].max(initial=0.0) or 1.0
+    lighten(axes)
+    for axis in (axes.xaxis, axes.yaxis):  # ArviZ takes the numbers away
+        axis.set_major_locator(AutoLocator())
+    tidy(axes, "energy about its chain's mean, nats", "density")
+    axes.set_xlim(-widest, widest)
+    axes.set_ylim(bottom=0)
+    figure.legend(axes.collections, ["energies", "their changes"], loc="outside upper left", ncols=2)
     return figure
 
 
@@ -99,3 +163,29 @@ def loss_trace(losses: np.ndarray) -> "Figure":
         axes.set_ylim(settled.min() - margin, settled.max() + margin)
     axes.set(xlabel="step", ylabel="loss, nats per datum", xlim=(0, len(losses)))
     return figure
+
+
+def doubles(values: np.ndarray) -> np.ndarray:
+    """The same in float64: ArviZ's densities fail where float32 cannot tell 512 places of the range apart."""
+    return np.asarray(values, np.float64)
+
+
+def lighten(axes: "Axes") -> None:
+    """Densities with a quarter of ArviZ's points, and without what it draws unseen: a page has many."""
+    for unseen in [one for one in (*axes.collections, *axes.lines) if one.get_alpha() == 0]:
+        unseen.remove()
+    for fill in axes.collections:
+        fill.set_verts([path.vertices[::DENSITY_STEP] for path in fill.get_paths()])
+    for line in axes.lines:
+        x, y = line.get_data()
+        line.set_data(x[::DENSITY_STEP], y[::DENSITY_STEP])
+
+
+def tidy(axes: "Axes", x: str, y: str) -> None:
+    """Axes named in the report's words, without ArviZ's own title and sizes."""
+    from matplotlib import rcParams
+
+    axes.set_title("")
+    axes.set_xlabel(x, fontsize=rcParams["axes.labelsize"])
+    axes.set_ylabel(y, fontsize=rcParams["axes.labelsize"])
+    axes.tick_params(labelsize=rcParams["xtick.labelsize"])

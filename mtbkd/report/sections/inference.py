@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from mtbkd.draw_statistics import rhat
+from mtbkd.evaluation.chain_diagnostics import ESS_GOOD
 from mtbkd.report import trace_figures
 from mtbkd.report.blocks import (
     Block,
@@ -37,7 +38,7 @@ BY_WHAT_THEY_SAY = (
 
 
 def section(content: ReportContent) -> Section:
-    """Diagnostics in words and numbers, traces, ranks, energies, losses."""
+    """Diagnostics in words and numbers, traces, ranks, effective draws, energies, losses."""
     blocks: list[Block] = []
     if content.diagnostics is None:
         blocks.append(Words("Diagnostics left out: the run recorded none.", "missing"))
@@ -78,16 +79,27 @@ def _chains(traces: ChainTraces) -> Iterator[FigureView]:
             f"trace-{name}",
             trace_figures.chain_trace(values, readable(label, 40)),
             f"Trace of {label} by chain",
-            f"{what} along each chain, a colour a chain. Chains that mix are one fuzzy band.",
+            f"{what}: its density, and its course along each chain, a colour a chain. Chains that mix are one band.",
             data,
         )
         yield FigureView(
             f"ranks-{name}",
             trace_figures.chain_ranks(values, readable(label, 40)),
             f"Rank histograms of {label} by chain",
-            "Its ranks among all draws, by chain. Chains that mix are all flat, at the dashed line.",
+            "Its ranks among all draws, by chain. Chains that mix are all flat, at the dashed lines.",
             data,
         )
+        if values.shape[1] >= trace_figures.ESS_DRAWS:
+            figure = trace_figures.ess_evolution(values, readable(label, 32))
+            bulk, tail = (line.get_data() for line in figure.axes[0].lines[:2])
+            yield FigureView(
+                f"ess-{name}",
+                figure,
+                f"Effective draws of {label} against draws",
+                "Its effective draws as draws were added, for its mean (bulk) and its 5% and 95% quantiles (tail). "
+                f"Chains that mix gain steadily; above {ESS_GOOD}, the dashed line, R-hat itself can be relied on.",
+                {"draws": bulk[0], "ess_bulk": bulk[1], "ess_tail": tail[1]},
+            )
     if traces.energy is not None:
         yield FigureView(
             "energy",
