@@ -10,6 +10,7 @@ from mtbkd.errors import InputError
 from mtbkd.fitting import fit
 from mtbkd.posterior import Posterior
 from mtbkd.prediction import Prediction
+from mtbkd.predictor import Predictor
 from mtbkd.students.posterior_prior import PosteriorWeights
 from mtbkd.students.student import Student
 from mtbkd.teachers.bank import TeacherBank
@@ -31,6 +32,7 @@ __all__ = [
     "Posterior",
     "PosteriorWeights",
     "Prediction",
+    "Predictor",
     "Student",
     "TeacherBank",
     "compare",

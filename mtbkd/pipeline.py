@@ -16,11 +16,13 @@ from typing import TypeVar
 
 from mtbkd import registry
 from mtbkd.configuration import RunConfig
+from mtbkd.data.table_encoding import TableEncoding
 from mtbkd.errors import InputError
 from mtbkd.fitting import fit
 from mtbkd.inference.engine import EngineConfig, gives_points
 from mtbkd.inference.map import warm_start
 from mtbkd.posterior import Posterior
+from mtbkd.predictor import Inputs, Reading
 from mtbkd.problem import Problem, ask, make_student, prepare
 from mtbkd.progress import Progress
 from mtbkd.run_directory import RunDirectory, write_json
@@ -126,8 +128,16 @@ def fit_students(
         )
     final = fitted("student", lambda begun: fit_it(student, engine, begun, maps if starts else None))
     final.save(directory.path / "posterior")
+    if data.encoding is not None:
+        inputs_of(config, data.encoding, data.class_names).write(directory.path)
     kd = final if gives_points(engine) else maps
     return Models(final, kd.chains(slice(0, 1)) if kd is not None and wanted.kd_student else None, label_only)
+
+
+def inputs_of(config: RunConfig, encoding: TableEncoding, class_names: tuple[str, ...]) -> Inputs:
+    """How columns of other tables become the student's inputs."""
+    table = config.data
+    return Inputs(class_names, encoding, Reading(table.id_column, table.decimal, table.inputs))
 
 
 def tell(

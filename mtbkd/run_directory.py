@@ -1,6 +1,7 @@
 """The folder of one run: what it is of, how far it got, and what it left.
 
-    run.json  .hydra/  metrics.json  predictions.npz  posterior/  inference_data.nc  report.html  run.log  stages/
+    run.json  .hydra/  metrics.json  predictions.npz  posterior/  inputs.json (of a table)  inference_data.nc
+    report.html  run.log  stages/
 
 Truth is run.json: the resolved configuration, its hash, what the run was made from, and its state.
 """
@@ -19,7 +20,15 @@ from mtbkd.configuration import RunConfig, differing
 from mtbkd.errors import InputError
 
 State = Literal["new", "continued", "finished"]
-RESULTS = ("metrics.json", "predictions.npz", "inference_data.nc", "report.html", "posterior", "stages")
+RESULTS = (
+    "metrics.json",
+    "predictions.npz",
+    "inference_data.nc",
+    "report.html",
+    "posterior",
+    "inputs.json",
+    "stages",
+)
 OWN = (*RESULTS, "run.json", "run.log", ".hydra")
 LOCK = ".lock"
 

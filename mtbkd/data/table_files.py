@@ -62,19 +62,26 @@ class Rowwise:
 
 
 def read_table(path: Path, config: "TableConfig", named: Sequence[str]) -> "pandas.DataFrame":
-    """The file as a data frame; named: arrays of an npz beside its inputs.
+    """The file as a data frame; named: arrays of an npz beside its inputs. Raises as `read_columns`."""
+    text = [name for name in (config.id_column, config.text_column) if name]
+    return read_columns(path, text, named, config.decimal, config.inputs)
 
+
+def read_columns(
+    path: Path, text: Sequence[str], named: Sequence[str] = (), decimal: str = ".", array: str = "x"
+) -> "pandas.DataFrame":
+    """The file as a data frame.
+
+    text: columns that stay text; named: arrays of an npz beside its inputs, which are the array `array`
     Raises `InputError` for a file of another kind, with what to make of it.
     """
     suffix = path.suffix.lower()
     if path.is_dir():
         raise InputError(f"'{path}' is a folder; give the path of a table ({', '.join(SUFFIXES)})")
     if suffix == ".npz":
-        return read_npz_frame(path, config.inputs, named)
+        return read_npz_frame(path, array, named)
     if suffix in SUFFIXES:
-        frame = read_frame(
-            path, [name for name in (config.id_column, config.text_column) if name], config.decimal
-        )
+        frame = read_frame(path, text, decimal)
         if not len(frame):
             raise InputError(f"{path}: has a header and no rows")
         return frame
