@@ -32,7 +32,7 @@ test-slow: $(STAMP)
 
 # The documentation, in site/: open site/index.html. Warnings are errors.
 docs: $(STAMP)
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet --clean
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --clean
 	@echo site/index.html
 
 # Ours and the peers on the same posterior, turn by turn: the README's table. All: make bench; one of them again, or on a

@@ -1,6 +1,7 @@
-"""The Python reference of packages with one file a method: every module of each, new ones by themselves."""
+"""The Python reference: the public names, and every module of the packages with one file a method, new ones too."""
 
 import importlib
+import inspect
 import pkgutil
 from typing import Any
 
@@ -18,6 +19,7 @@ PACKAGES = {
     ),
     "inference": ("Engines", "Each engine's configuration and its `sample`.", "mtbkd.inference"),
     "evaluation": ("Evaluation", "What predictions and chains are asked.", "mtbkd.evaluation"),
+    "comparison": ("Comparison", "What a sweep's runs say together.", "mtbkd.comparison"),
     "teachers": ("Teachers", "Kinds of teachers, the bank, and the cache.", "mtbkd.teachers"),
     "data": ("Data", "Sources of inputs and labels.", "mtbkd.data"),
     "report": ("Report", "Figures, tables and the page.", "mtbkd.report"),
@@ -36,8 +38,31 @@ def package_page(title: str, said: str, package: str) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def public_page() -> str:
+    """Markdown that asks mkdocstrings for each name of `import mtbkd`; a name shown on another page is linked to."""
+    import mtbkd
+
+    elsewhere = {package: page for page, (_, _, package) in PACKAGES.items()}
+    shown, links = [], []
+    for name in mtbkd.__all__:
+        value = getattr(mtbkd, name)
+        if inspect.ismodule(value):
+            if value.__name__ in elsewhere:
+                links.append(f"- `mtbkd.{name}`: [{value.__name__}]({elsewhere[value.__name__]}.md)")
+            continue
+        module = mtbkd.LAZY.get(name, "mtbkd")
+        page = elsewhere.get(module.rpartition(".")[0])
+        if page:
+            links.append(f"- `mtbkd.{name}`: [{module}.{name}]({page}.md#{module}.{name})")
+        else:
+            shown.append(f"::: {module}.{name}")
+    said = "What `import mtbkd` offers; everything else is a module's own."
+    return "\n\n".join(["# Public names", said, "\n".join(links), *shown]) + "\n"
+
+
 def on_files(files: Any, config: Any, **_: Any) -> Any:
     """Add the pages to what mkdocs builds."""
+    files.append(File.generated(config, "reference/mtbkd.md", content=public_page()))
     for name, page in PACKAGES.items():
         files.append(File.generated(config, f"reference/{name}.md", content=package_page(*page)))
     return files

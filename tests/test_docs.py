@@ -23,7 +23,14 @@ README = ROOT / "README.md"  # whose examples stand alone: tests/test_readme.py
 WITH_PYTHON = [page for page in PAGES if page != README and python_of(page)]
 WITH_COMMANDS = [page for page in PAGES if commands_of(page)]
 # Pages whose examples take longer than a few seconds.
-SLOW = {"first_python.md", "own_teachers.md"}
+SLOW = {
+    "first_python.md",
+    "own_teachers.md",
+    "own_student.md",
+    "continual.md",
+    "your_own_table.md",
+    "arviz.md",
+}
 # Pages whose commands about a table of their own are run, briefly.
 RUN_BRIEFLY = ["own_data.md", "own_teachers.md"]
 BRIEFLY = ["inference=map", "inference.steps=20", "baseline=none", "report=none", "compile=never"]
@@ -117,6 +124,7 @@ def test_the_tests_shown_pass(plugin):
         test()
 
 
+@pytest.mark.slow
 def test_the_weighting_shown_makes_a_run(plugin, monkeypatch):
     from hydra import compose, initialize_config_dir
 
