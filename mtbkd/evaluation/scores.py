@@ -25,7 +25,8 @@ class Scores(dict[str, float | int | None]):
     impossible: share of inputs whose true class was given probability exactly 0
     brier: summed over classes, = brier_reliability - brier_resolution + brier_uncertainty but for what claims vary
         within bins (`proper_scores.BrierParts`)
-    ece, ece_adaptive, ece_classwise, mce: calibration errors, 15 bins; each with _low, _high: 95 % bootstrap interval
+    ece, ece_adaptive, ece_classwise, mce: calibration errors, 15 bins; each with _low, _high: 95 % bootstrap interval,
+        which takes off what chance adds to an error and so may end below it (`calibration_intervals`)
     ece_band_low, ece_band_high: where 95 % of ECEs fall for a perfectly calibrated student on these inputs
     confidence: mean of the largest probability; above accuracy means overconfident
     sharpness: mean of sum_k p_k^2; 1 - sharpness is the Brier score that a calibrated student would have
