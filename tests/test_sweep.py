@@ -1,5 +1,6 @@
 import pytest
 
+from mtbkd import pipeline
 from mtbkd.sweep import Outcome, clear, exit_code, note, outcomes
 
 
@@ -26,3 +27,27 @@ def test_outcomes_come_back_in_the_order_of_the_runs(tmp_path):
     clear(tmp_path)
     assert outcomes(tmp_path) == []
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_sweep_does_only_what_is_left(mtbkd, words, tmp_path, monkeypatch):
+    prepared = []
+    prepare = pipeline.prepare
+    monkeypatch.setattr(
+        pipeline, "prepare", lambda config: prepared.append(config.settings.seed) or prepare(config)
+    )
+    folder = "hydra.sweep.dir=sweep"
+    code, out, _ = mtbkd("-m", *words, "seed=0,1", folder)
+    assert (code, prepared) == (0, [0, 1])
+    assert out[-2:] == ["2 runs: 2 finished", f"comparison: {tmp_path}/sweep/comparison.html"]
+    # More seeds: the two that are done are left alone.
+    code, out, _ = mtbkd("-m", *words, "seed=0,1,2", folder)
+    assert (code, prepared) == (0, [0, 1, 2])
+    assert [line for line in out if line.startswith("seed=")][:2] == [
+        "seed=0: finished, before",
+        "seed=1: finished, before",
+    ]
+    assert out[-2] == "3 runs: 3 finished (2 of them before; fresh=true does them again)"
+    # The same again: nothing is run, and it says so.
+    code, out, _ = mtbkd("-m", *words, "seed=0,1,2", folder)
+    assert (code, prepared) == (0, [0, 1, 2])
+    assert out[-2] == "3 runs: 3 finished (3 of them before; fresh=true does them again)"
