@@ -65,8 +65,8 @@ def test_every_part_is_there(rendered):
     assert [attrs["id"] for attrs in page.of("section")] == SECTIONS
     figures = page.of("svg")
     # four comparisons, reliability, risk, two histograms, conformal sets, confusions, three of teachers,
-    # two traces and two rank plots, energies, loss, time
-    assert len(figures) == 20
+    # two of traces, ranks and effective draws each, energies, loss, time
+    assert len(figures) == 22
     assert all(attrs["role"] == "img" and attrs["aria-label"] for attrs in figures)
     assert len(page.of("img")) == 6
     assert all(attrs["alt"] for attrs in page.of("img"))
