@@ -24,7 +24,7 @@ def inputs_of(name: str, estimator: Any, data: DistillationData) -> str:
     Raises `InputError` for a model without names where the table holds more than numbers.
     """
     rows = data.pool
-    if rows.table is None:
+    if rows.table is None or not hasattr(estimator, "classes_"):  # one that is not fitted says so when asked
         return "transformed"
     if hasattr(estimator, "feature_names_in_"):
         return "table"
