@@ -1,0 +1,107 @@
+"""The notebooks run from top to bottom without a word on stderr, and are stored so that their changes can be read."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+nbformat = pytest.importorskip("nbformat")
+nbclient = pytest.importorskip("nbclient")
+pytest.importorskip("ipykernel")
+pytest.importorskip("ipywidgets")
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+MOST_LINES = 25  # of a cell: what a reader sees at once
+METADATA = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
+
+every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+def test_there_are_five_in_order():
+    assert [path.name[:3] for path in NOTEBOOKS] == ["01_", "02_", "03_", "04_", "05_"]
+
+
+@every_notebook
+def test_runs_without_error_or_warning(path, tmp_path, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))  # nobody's own start-up files
+    copy = Path(shutil.copy(path, tmp_path))
+    book = nbformat.read(copy, as_version=4)
+    nbclient.NotebookClient(
+        book, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
+    ).execute()
+    outputs = [(cell.id, output) for cell in book.cells for output in cell.get("outputs", [])]
+    said = [(where, output.text) for where, output in outputs if output.get("name") == "stderr"]
+    assert not said
+    pictures = [output for _, output in outputs if "image/png" in output.get("data", {})]
+    assert len(pictures) >= 3, "a notebook tells its story with pictures"
+
+
+@every_notebook
+def test_is_stored_without_outputs_and_machine_marks(path):
+    book = json.loads(path.read_text())
+    assert (book["nbformat"], book["nbformat_minor"]) == (4, 5)
+    assert book["metadata"] == METADATA
+    for cell in book["cells"]:
+        assert cell["metadata"] == {}
+        if cell["cell_type"] == "code":
+            assert cell["outputs"] == []
+            assert cell["execution_count"] is None
+    nbformat.validate(nbformat.from_dict(book))
+
+
+@every_notebook
+def test_is_laid_out_so_that_changes_can_be_read(path):
+    text = path.read_text()
+    assert text == json.dumps(json.loads(text), indent=1, ensure_ascii=False) + "\n"
+    cells = json.loads(text)["cells"]
+    assert all(isinstance(cell["source"], list) for cell in cells), "a line of source is a line of the file"
+    names = [cell["id"] for cell in cells]
+    assert len(set(names)) == len(names)
+    assert all(re.fullmatch(r"[a-z]+(-[a-z]+)*", name) for name in names), (
+        "ids are names, the same at each save"
+    )
+
+
+@every_notebook
+def test_no_cell_is_longer_than_a_look(path):
+    lengths = {cell["id"]: len(cell["source"]) for cell in json.loads(path.read_text())["cells"]}
+    assert {name: length for name, length in lengths.items() if length > MOST_LINES} == {}
+
+
+@every_notebook
+def test_opens_with_a_question_and_its_settings_and_ends_with_what_to_try(path):
+    cells = json.loads(path.read_text())["cells"]
+    first, settings, last = ("".join(cells[place]["source"]) for place in (0, 1, -1))
+    assert first.startswith("# ")
+    assert "?**" in first, "the question stands in bold"
+    assert cells[1]["id"] == "settings"
+    assert "For real work raise" in settings
+    assert "## What to try next" in last or "what to try next" in last
+    assert "../docs/" in last
+
+
+@every_notebook
+def test_links_lead_to_files(path):
+    text = "".join("".join(cell["source"]) for cell in json.loads(path.read_text())["cells"])
+    links = [link.partition("#")[0] for link in re.findall(r"\]\(([^)]+)\)", text) if "://" not in link]
+    assert links
+    missing = [link for link in links if not (path.parent / link).is_file()]
+    assert not missing
+
+
+def test_the_style_of_figures_has_the_reports_colours():
+    from cycler import cycler
+    from matplotlib import rc_params_from_file
+
+    from mtbkd.report import svg
+
+    style = rc_params_from_file(Path(svg.__file__).parent / "notebook.mplstyle", use_default_template=False)
+    assert style["axes.prop_cycle"] == cycler("color", [colour.removeprefix("#") for colour in svg.SERIES])
+    assert f"#{style['text.color']}".replace("##", "#") == svg.INK
