@@ -14,16 +14,17 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from hydra.experimental.callback import Callback
-from omegaconf import OmegaConf, read_write
+from omegaconf import OmegaConf
 
 from mtbkd import __version__, sweep
-from mtbkd.command import constant_keys, continuing, continuing_sweep, quoted, run_name
+from mtbkd.command import continuing, run_name
 from mtbkd.errors import InputError
-from mtbkd.launching import number_of_runs, parallel_runs, prepare, swept_words
+from mtbkd.hydra_events import Launch, remove_empty
+from mtbkd.launching import parallel_runs
 from mtbkd.objective import reached
-from mtbkd.search import asked_for, found, quieten, searches
+from mtbkd.search import asked_for, searches
 from mtbkd.sweep import Outcome, Result
+from mtbkd.tracking.chosen import tracker_of
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -43,43 +44,6 @@ def conf_folder() -> Path:
     """The configuration files: inside the installed package, or beside it in a checkout."""
     here = Path(__file__).resolve().parent
     return here / "conf" if (here / "conf").is_dir() else here.parent / "conf"
-
-
-class Launch(Callback):
-    """What Hydra tells before it makes a folder.
-
-    new_folders: those on the way to the run's or sweep's that are not there yet, the innermost first
-    sweep: a sweep's folder
-    """
-
-    new_folders: tuple[Path, ...] = ()
-    sweep: Path | None = None
-
-    def __init__(self, runs: int | None = None) -> None:
-        """runs: of the sweep, in all, as its runs are told by `on_multirun_start`"""
-
-    def on_run_start(self, config: "DictConfig", **kwargs: Any) -> None:
-        Launch.new_folders = missing_folders(Path(os.path.abspath(config.hydra.run.dir)))
-
-    def on_multirun_start(self, config: "DictConfig", **kwargs: Any) -> None:
-        Launch.sweep = Path(os.path.abspath(config.hydra.sweep.dir))
-        Launch.new_folders = missing_folders(Launch.sweep)
-        sweep.clear(Launch.sweep)
-        print(continuing_sweep(config.hydra, Launch.sweep), flush=True)
-        prepare(config.hydra.launcher)
-        quieten(config.hydra)
-        # Each run is composed anew, from what Hydra was told: by this it knows what its name need not say, how many
-        # others there are, and, wherever it runs, the sweep's folder.
-        told, words = config.hydra.overrides, swept_words(config.hydra)
-        constant = ",".join(map(quoted, constant_keys(words)))
-        with read_write(told):
-            told.hydra.append(f"hydra.job.config.override_dirname.exclude_keys=[{constant}]")
-            told.hydra.append(f"hydra.callbacks.launch.runs={number_of_runs(words) or 'null'}")
-            told.hydra.append(f"hydra.sweep.dir={quoted(str(Launch.sweep))}")
-
-    def on_multirun_end(self, config: "DictConfig", **kwargs: Any) -> None:
-        if Launch.sweep is not None and searches(config.hydra):
-            print(*found(Launch.sweep, config.objective), sep="\n")
 
 
 def job(config: "DictConfig") -> float | list[float] | None:
@@ -131,7 +95,6 @@ def work(
     config: "DictConfig", directory: "RunDirectory", command: str, hydra: Any
 ) -> float | list[float] | None:
     """Check the configuration and do the run, with what a user sees of it; gives what a sweeper asks for."""
-    from mtbkd import registry
     from mtbkd.configuration import resolve
     from mtbkd.pipeline import run
     from mtbkd.progress import Progress, TerminalProgress
@@ -142,7 +105,7 @@ def work(
     objective = asked_for(hydra, resolved.settings.objective)
     state = directory.state(resolved)
     shared = Path(hydra.sweep.dir) if in_sweep else directory.path
-    track = registry.find("tracking", resolved.methods["tracking"]).build(resolved.tracking, shared)
+    tracker = tracker_of(config, shared)
     if not in_sweep:
         print(command, flush=True)
         if state == "finished":
@@ -151,7 +114,7 @@ def work(
     # Bars of runs at the same time would overwrite one another.
     run(resolved, directory, command, Progress() if parallel > 1 else TerminalProgress(PATIENCE))
     try:
-        track(directory.path)
+        tracker.log(directory.path)
     except Exception as failure:  # the run is finished all the same, and can be told of later
         told = str(failure).splitlines()[0] if str(failure) else ""
         print(
@@ -160,6 +123,8 @@ def work(
             file=sys.stderr,
         )
     if not in_sweep:
+        if tracker.where:
+            print(tracker.where)
         show(directory.path)
     if not objective:
         return None
@@ -194,19 +159,6 @@ def documents_of(config: "DictConfig", hydra: Any) -> dict[str, str]:
         ".hydra/hydra.yaml": OmegaConf.to_yaml({"hydra": hydra}),
         ".hydra/overrides.yaml": OmegaConf.to_yaml(hydra.overrides.task),
     }
-
-
-def missing_folders(folder: Path) -> tuple[Path, ...]:
-    """The folder and those above it that are not there, from the inside out."""
-    return tuple(path for path in (folder, *folder.parents) if not path.exists())
-
-
-def remove_empty(folders: tuple[Path, ...]) -> None:
-    """Remove the folders, given from the inside out, as far as they are empty."""
-    for folder in folders:
-        if not folder.is_dir() or any(folder.iterdir()):
-            return
-        folder.rmdir()
 
 
 def end_sweep(folder: Path) -> int:

@@ -13,7 +13,7 @@ A method module holds one frozen dataclass named `*Config` and the function its 
     student      mtbkd.students        build(config, input_shape, num_classes) -> nn.Module
     inference    mtbkd.inference       sample(...) (see mtbkd/inference/engine.py)
     report       mtbkd.report          write_report(path, content)
-    tracking     mtbkd.tracking        build(config, shared) -> Track, which tells of a finished run elsewhere
+    tracking     mtbkd.tracking        build(config, shared) -> Tracker
 
 Adding a method is one such file, one YAML and one test; nothing else changes.
 """

@@ -1,6 +1,8 @@
-"""What every test has: one torch thread, and the shared data where they are."""
+"""What every test has: one torch thread, the shared data where they are, and the command, called in this process."""
 
 import os
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,3 +17,31 @@ def shared_data() -> Path:
     if "MTBKD_DATA" not in os.environ:
         pytest.skip("MTBKD_DATA is not set: no shared data")
     return Path(os.environ["MTBKD_DATA"])
+
+
+@pytest.fixture
+def mtbkd(tmp_path, monkeypatch, capsys) -> Callable[..., tuple[int, list[str], list[str]]]:
+    """Calls the command in an empty folder; returns exit code, lines of stdout and lines of stderr."""
+    from mtbkd import cli
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")  # put back afterwards: the command sets it
+    monkeypatch.setattr("mtbkd.report.page.render", lambda content: content.command)
+    monkeypatch.setattr("mtbkd.comparison.files.page", lambda found, title, folder: title)
+
+    def call(*words: str) -> tuple[int, list[str], list[str]]:
+        monkeypatch.setattr(sys, "argv", ["mtbkd", *words])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        out, err = capsys.readouterr()
+        return ended.value.code, out.splitlines(), err.splitlines()
+
+    return call
+
+
+@pytest.fixture
+def words(tmp_path_factory) -> list[str]:
+    """A tiny run's words; its files are outside the folder where it runs."""
+    import tiny_runs
+
+    return [*tiny_runs.tiny_overrides(tmp_path_factory.mktemp("files")), "baseline=none"]

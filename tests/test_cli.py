@@ -20,31 +20,6 @@ from mtbkd import __version__, cli, pipeline, registry
 from mtbkd.comparison import compare
 from mtbkd.errors import InputError
 
-TINY = ["baseline=none"]
-
-
-@pytest.fixture
-def mtbkd(tmp_path, monkeypatch, capsys):
-    """Calls the command in an empty folder; returns exit code, lines of stdout and lines of stderr."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")  # put back afterwards: the command sets it
-    monkeypatch.setattr("mtbkd.report.page.render", lambda content: content.command)
-
-    def call(*words: str) -> tuple[int, list[str], list[str]]:
-        monkeypatch.setattr(sys, "argv", ["mtbkd", *words])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        out, err = capsys.readouterr()
-        return ended.value.code, out.splitlines(), err.splitlines()
-
-    return call
-
-
-@pytest.fixture
-def words(tmp_path_factory) -> list[str]:
-    """A tiny run's words; its files are outside the folder where it runs."""
-    return [*tiny_runs.tiny_overrides(tmp_path_factory.mktemp("files")), *TINY]
-
 
 def left(folder: Path) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
@@ -204,7 +179,8 @@ def test_a_sweep_goes_on_past_what_fails(mtbkd, words, tmp_path, monkeypatch):
     assert table.loc[[0, 2], "student.nll"].notna().all()
     # Runs are named by what is swept; one with bad input leaves no folder.
     named = sorted(path.name for path in (tmp_path / "sweep").iterdir())
-    assert named == ["comparison.csv", "multirun.yaml", "seed=0", "seed=1", "seed=2"]
+    compared = ["comparison.csv", "comparison.html", "comparison.tex", "comparison_means.csv"]
+    assert named == [".outcomes", *compared, "multirun.yaml", "seed=0", "seed=1", "seed=2"]
 
     # The same again: what is done stays, what failed is done.
     monkeypatch.setattr(pipeline, "tell", tell)
@@ -215,7 +191,7 @@ def test_a_sweep_goes_on_past_what_fails(mtbkd, words, tmp_path, monkeypatch):
     assert code == 1
     assert fitted == []
     states = compare([tmp_path / "sweep"])["state"].tolist()
-    assert states == ["finished"] * 3
+    assert states == ["bad input"] + ["finished"] * 3
 
 
 def test_a_long_error_is_told_in_one_line(mtbkd, words, tmp_path, monkeypatch):
@@ -348,19 +324,3 @@ def test_a_killed_run_goes_on_from_its_step(tmp_path, engine):
     for name in one:
         assert torch.equal(one[name], other[name]), name
     assert figures(tmp_path / "killed") == figures(tmp_path / "whole")
-
-
-@pytest.mark.slow
-def test_runs_in_parallel(tmp_path):
-    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
-    files = tmp_path / "files"
-    files.mkdir()
-    sweep = ["-m", *tiny_runs.tiny_overrides(files), *TINY, "seed=0,-1,1", "hydra.sweep.dir=sweep"]
-    with command(tmp_path, *sweep, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2") as process:
-        out, errors = process.communicate()
-    assert process.returncode == 1, errors.decode()
-    table = pd.read_csv(tmp_path / "sweep/comparison.csv").set_index("seed")
-    assert table["state"].to_dict() == {0: "finished", -1: "bad input", 1: "finished"}
-    lines = out.decode().splitlines()
-    assert lines[-2:] == ["3 runs: 2 finished, 1 bad input", f"comparison: {tmp_path}/sweep/comparison.csv"]
-    assert sum(": finished, " in line for line in lines) == 2

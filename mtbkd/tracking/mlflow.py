@@ -9,16 +9,17 @@ import json
 import logging
 import os
 import re
+import shlex
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from mtbkd.configuration import flatten
 from mtbkd.errors import InputError
-from mtbkd.tracking import Track
+from mtbkd.tracking import Tracker
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -52,8 +53,8 @@ class MlflowConfig:
             raise InputError("experiment is empty; give the runs a name")
 
 
-def build(config: MlflowConfig, shared: Path) -> Track:
-    """What logs a finished run; the library and a server's answer are asked for now, before any work.
+def build(config: MlflowConfig, shared: Path) -> Tracker:
+    """What logs finished runs; the library and a server's answer are asked for now, before any work.
 
     shared: folder of the store where no other is told
     Raises `InputError` where MLflow is not installed, or the server does not answer.
@@ -69,20 +70,21 @@ def build(config: MlflowConfig, shared: Path) -> Track:
                 f"tracking.uri: '{uri}' does not answer ({told}); start it, or choose another"
             ) from error
 
-    def track(run: Path) -> None:
+    def log(run: Path) -> None:
         with alone(uri):
             log_run(client_of(uri), config, uri, run)
 
-    return track
+    own_pages = urlsplit(uri).scheme in ("http", "https", "")
+    return Tracker(
+        log, f"MLflow: {uri}" if own_pages else f"MLflow: mlflow ui --backend-store-uri {shlex.quote(uri)}"
+    )
 
 
 def import_quietly() -> None:
     """Import MLflow so that it tells nobody of its use; raises `InputError` where it is not installed."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
     # Its own default waits for minutes before a server that is gone is told of.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
-    logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
         import mlflow  # noqa: F401
     except ModuleNotFoundError as error:
@@ -91,14 +93,22 @@ def import_quietly() -> None:
         raise InputError(
             'tracking=mlflow needs MLflow: pip install "mtbkd[mlflow]", or tracking=none'
         ) from error
+    for name in ("mlflow", "alembic"):  # which tell of each table that they make
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def store_uri(config: MlflowConfig, shared: Path) -> str:
     """Where runs are logged; a file's path is absolute, since runs may be other processes'."""
     uri = config.uri or os.environ.get("MLFLOW_TRACKING_URI")
-    if uri is None:
-        return f"{SQLITE}{shared.absolute() / 'mlflow.db'}"
-    return f"{SQLITE}{Path(uri.removeprefix(SQLITE)).absolute()}" if uri.startswith(SQLITE) else uri
+    if uri is not None and not uri.startswith(SQLITE):
+        return uri
+    path = (shared / "mlflow.db" if uri is None else database_of(uri)).absolute()
+    return f"{SQLITE}{str(path).replace('%', '%25').replace('?', '%3F')}"
+
+
+def database_of(uri: str) -> Path:
+    """The file of a SQLite store."""
+    return Path(unquote(uri.removeprefix(SQLITE)))
 
 
 def client_of(uri: str) -> "MlflowClient":
@@ -114,7 +124,7 @@ def alone(uri: str) -> AbstractContextManager[Any]:
 
     if not uri.startswith(SQLITE):
         return nullcontext()
-    database = Path(uri.removeprefix(SQLITE))
+    database = database_of(uri)
     database.parent.mkdir(parents=True, exist_ok=True)
     return FileLock(database.with_name(f".{database.name}.lock"))
 
@@ -165,7 +175,7 @@ def experiment_of(client: "MlflowClient", name: str, uri: str) -> str:
         return str(found.experiment_id)
     beside = None
     if uri.startswith(SQLITE):
-        beside = (Path(uri.removeprefix(SQLITE)).parent / "mlartifacts").as_uri()
+        beside = (database_of(uri).parent / "mlartifacts").as_uri()
     return str(client.create_experiment(name, beside))
 
 
