@@ -39,7 +39,7 @@ class Scores(dict[str, float | int | None]):
     def __str__(self) -> str:
         shown = {name: _shown(value) for name, value in self.items() if not self._is_bound(name)}
         width = max(map(len, shown), default=0)
-        lines = []
+        lines: list[str] = []
         for name, value in shown.items():
             if name in PARTS and lines:
                 lines.append("")
