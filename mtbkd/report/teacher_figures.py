@@ -74,11 +74,12 @@ def disagreement_matrix(names: Sequence[str], disagreement: ArrayLike) -> "Figur
                 )
     axes.set(xlim=(-0.5, m - 0.5))
     rows_of_names(axes, list(names))
+    turned = m > 3 or max(map(len, names)) > 12
     axes.set_xticks(
         range(m),
-        [readable(name, 14) for name in names],
-        rotation=30 if m > 3 else 0,
-        ha="right" if m > 3 else "center",
+        [readable(name, 18) for name in names],
+        rotation=30 if turned else 0,
+        ha="right" if turned else "center",
     )
     axes.tick_params(axis="x", length=0)
     axes.grid(visible=False)

@@ -121,6 +121,7 @@ def _gain(content: ReportContent, role: Role, called: str) -> Iterator[Finding]:
         text += f", NLL {found.nll.mean:+.3f}"
         if not math.isnan(found.nll.half):
             text += f" ({found.nll.low:+.3f} to {found.nll.high:+.3f})"
+    text = text.replace("-", "−")  # a minus, which no line is broken behind
     judged = [one for one in (points, found.nll) if one is not None and one.excludes_zero]
     better = [one.mean > 0 if one is points else one.mean < 0 for one in judged]
     if not judged:

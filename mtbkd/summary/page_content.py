@@ -1,6 +1,7 @@
 """From what a run found to what its page shows."""
 
 import datetime
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,7 +23,7 @@ from mtbkd.report.content import (
     TestPredictions,
     UnsureInput,
 )
-from mtbkd.report.tables import NAMES, Role, student_called
+from mtbkd.report.tables import NAMES, Role, human_bytes, student_called
 from mtbkd.summary.diagnosis import successive_energies
 from mtbkd.summary.findings import Findings, Models
 from mtbkd.summary.log_joint import log_joint_tables
@@ -54,7 +55,7 @@ def page_content(
         class_names=data.class_names,
         command=command,
         config=OmegaConf.to_yaml(OmegaConf.create(config.resolved)),
-        facts=facts(config, problem, student),
+        facts=facts(config, problem, student) | peak_memory(),
         feature_names=data.feature_names,
         test=on_test(problem, findings),
         ood=on_ood(problem, findings, metrics),
@@ -98,6 +99,19 @@ def facts(config: RunConfig, problem: Problem, student: Posterior) -> dict[str, 
         "Seed": str(config.settings.seed),
     }
     return {name: text for name, text in said.items() if text}
+
+
+def peak_memory() -> dict[str, str]:
+    """The most that this process, and a GPU, have held so far; nothing where the system does not tell."""
+    if sys.platform == "win32":
+        return {}
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    told = human_bytes(unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    if torch.cuda.is_initialized():
+        told += f", and {human_bytes(torch.cuda.max_memory_allocated())} on the GPU"
+    return {"Peak memory": told}
 
 
 def left_out(problem: Problem) -> str:

@@ -96,7 +96,7 @@ def background(page):
 def test_every_figure_is_there_and_not_empty(opened):
     page = opened()
     figures = page.locator("figure svg")
-    assert figures.count() == 20
+    assert figures.count() == 22
     for i in range(figures.count()):
         figure = figures.nth(i)
         assert figure.get_attribute("aria-label")

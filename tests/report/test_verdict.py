@@ -50,7 +50,7 @@ def test_gains_are_paired(content):
     assert found.accuracy.half == pytest.approx(half, rel=1e-6)
     assert found.nll.mean == pytest.approx(-0.2 * math.log(2))
     said = text(dataclasses.replace(content, test=student, models=(other,)))
-    assert "Against the same student without teachers: +20.0 points of accuracy (-10.2 to +50.2)" in said
+    assert "Against the same student without teachers: +20.0 points of accuracy (−10.2 to +50.2)" in said
     assert "10 test inputs cannot tell the two apart." in said
 
 

@@ -15,6 +15,11 @@ STUDENTS = {
     "label_only_student": "without teachers",
     "kd_student": "plain distillation",
 }
+WHAT = (
+    "A conformal set holds the true class as often as is promised, whatever the student: classes enter it until "
+    "validation inputs show that the promise is kept. A better student has smaller sets. Smallest sets are the "
+    "shortest on average and may be empty; adaptive sets are larger where an input is difficult."
+)
 WITHOUT = "Left out: conformal sets need labelled validation inputs, nine or more, and labelled test inputs."
 
 
@@ -40,7 +45,7 @@ def section(content: ReportContent) -> Section:
             "more are a doubt that is spelt out.",
             stacked(parts, "sets"),
         )
-        blocks += [Table("conformal", _table(found)), Figures([view])]
+        blocks += [Figures([view], beside=[Words(WHAT)]), Table("conformal", _table(found))]
     return Section("conformal", "Sets that hold the truth as often as promised", "Conformal sets", blocks)
 
 
@@ -76,10 +81,8 @@ def _table(found: Mapping[str, Any]) -> FoundTable:
     ]
     return FoundTable(
         "Coverage on test inputs",
-        f"Split conformal sets, by {found['calibration_rows']:,} validation inputs, tried on {found['test_rows']:,} "
-        "test inputs: they hold the true class as often as promised, whatever the student. Expected: where 95% of "
-        "such coverages fall by chance. A better student has smaller sets. Smallest sets may be empty; adaptive ones "
-        "are larger where an input is difficult.",
+        f"Thresholds by {found['calibration_rows']:,} validation inputs, tried on {found['test_rows']:,} test inputs. "
+        "Expected: where 95% of such coverages fall by chance.",
         ("Sets", "Promised", "Coverage", "Expected", "Classes in a set", "Of one class"),
         tuple(rows),
     )

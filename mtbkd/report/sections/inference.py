@@ -14,6 +14,7 @@ from mtbkd.report.blocks import (
     Facts,
     Figures,
     FigureView,
+    Heading,
     Section,
     Verdict,
     Words,
@@ -47,67 +48,74 @@ def section(content: ReportContent) -> Section:
         blocks.append(Bullets([(words, "plain") for words in content.diagnostics.words]))
         if numbers := named_numbers(content.diagnostics.numbers):
             blocks.append(Facts(numbers))
-    views: list[FigureView] = []
     if content.traces is not None:
         blocks.append(Words(BY_WHAT_THEY_SAY, "note"))
-        views += _chains(content.traces)
-    if content.losses is not None and len(content.losses):
-        views.append(
-            FigureView(
-                "loss",
-                trace_figures.loss_trace(content.losses),
-                "Loss a step",
-                "The loss a step (pale) and its running mean. It should have become level.",
-                {"step": np.arange(len(content.losses)), "loss_nats_per_datum": content.losses},
-            )
-        )
-    if views:
-        blocks.append(Figures(views))
+        blocks += _quantities(content.traces)
+    if steps := list(_steps(content)):
+        blocks += [Heading("Step by step"), Figures(steps)]
     return Section("inference", "Inference", "Inference", blocks)
 
 
-def _chains(traces: ChainTraces) -> Iterator[FigureView]:
-    shown = [("log-density", "log density", traces.log_density, "The log density")]
+def _quantities(traces: ChainTraces) -> Iterator[Block]:
+    """A heading and its figures for the log density, and for the held-out probability that mixes worst."""
+    shown = [("log-density", "log density", traces.log_density, "Log density")]
     worst = rhat(traces.probs)
     if np.isfinite(worst).any():
         q = int(np.nanargmax(worst))
-        what = f"The slowest of {len(worst)} probabilities"
+        what = f"The slowest of {len(worst)} probabilities: {traces.labels[q]}"
         shown.append(("slowest", f"p, {traces.labels[q]}", traces.probs[..., q], what))
     for name, label, values, what in shown:
-        data = by_chain(values)
+        yield Heading(what)
+        yield Figures(list(_chains(name, label, values)))
+
+
+def _chains(name: str, label: str, values: np.ndarray) -> Iterator[FigureView]:
+    data = by_chain(values)
+    yield FigureView(
+        f"trace-{name}",
+        trace_figures.chain_trace(values, readable(label, 40)),
+        f"Trace of {label} by chain",
+        "Its density, and its course along each chain, a colour a chain. Chains that mix are one band.",
+        data,
+    )
+    yield FigureView(
+        f"ranks-{name}",
+        trace_figures.chain_ranks(values, readable(label, 40)),
+        f"Rank histograms of {label} by chain",
+        "Its ranks among all draws, by chain. Chains that mix are all flat, at the dashed lines.",
+        data,
+    )
+    if values.shape[1] >= trace_figures.ESS_DRAWS:
+        figure = trace_figures.ess_evolution(values, readable(label, 32))
+        bulk, tail = (line.get_data() for line in figure.axes[0].lines[:2])
         yield FigureView(
-            f"trace-{name}",
-            trace_figures.chain_trace(values, readable(label, 40)),
-            f"Trace of {label} by chain",
-            f"{what}: its density, and its course along each chain, a colour a chain. Chains that mix are one band.",
-            data,
+            f"ess-{name}",
+            figure,
+            f"Effective draws of {label} against draws",
+            "Its effective draws as draws were added, for its mean (bulk) and its 5% and 95% quantiles (tail). "
+            f"Chains that mix gain steadily; above {ESS_GOOD}, the dashed line, R-hat itself can be relied on.",
+            {"draws": bulk[0], "ess_bulk": bulk[1], "ess_tail": tail[1]},
         )
-        yield FigureView(
-            f"ranks-{name}",
-            trace_figures.chain_ranks(values, readable(label, 40)),
-            f"Rank histograms of {label} by chain",
-            "Its ranks among all draws, by chain. Chains that mix are all flat, at the dashed lines.",
-            data,
-        )
-        if values.shape[1] >= trace_figures.ESS_DRAWS:
-            figure = trace_figures.ess_evolution(values, readable(label, 32))
-            bulk, tail = (line.get_data() for line in figure.axes[0].lines[:2])
-            yield FigureView(
-                f"ess-{name}",
-                figure,
-                f"Effective draws of {label} against draws",
-                "Its effective draws as draws were added, for its mean (bulk) and its 5% and 95% quantiles (tail). "
-                f"Chains that mix gain steadily; above {ESS_GOOD}, the dashed line, R-hat itself can be relied on.",
-                {"draws": bulk[0], "ess_bulk": bulk[1], "ess_tail": tail[1]},
-            )
-    if traces.energy is not None:
+
+
+def _steps(content: ReportContent) -> Iterator[FigureView]:
+    """Energies of a sampler's iterations; losses of an optimiser's steps."""
+    if content.traces is not None and content.traces.energy is not None:
         yield FigureView(
             "energy",
-            trace_figures.energy_spread(traces.energy),
+            trace_figures.energy_spread(content.traces.energy),
             "Energies and their changes",
             "Energies of all iterations, and what one new momentum changes them by. Where the changes are much "
             "narrower, the tails are visited seldom.",
-            by_chain(traces.energy, "energy_nats"),
+            by_chain(content.traces.energy, "energy_nats"),
+        )
+    if content.losses is not None and len(content.losses):
+        yield FigureView(
+            "loss",
+            trace_figures.loss_trace(content.losses),
+            "Loss a step",
+            "The loss a step (pale) and its running mean. It should have become level.",
+            {"step": np.arange(len(content.losses)), "loss_nats_per_datum": content.losses},
         )
 
 
