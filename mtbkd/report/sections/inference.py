@@ -63,7 +63,7 @@ def _quantities(traces: ChainTraces) -> Iterator[Block]:
     if np.isfinite(worst).any():
         q = int(np.nanargmax(worst))
         what = f"The slowest of {len(worst)} probabilities: {traces.labels[q]}"
-        shown.append(("slowest", f"p, {traces.labels[q]}", traces.probs[..., q], what))
+        shown.append(("slowest", traces.labels[q], traces.probs[..., q], what))
     for name, label, values, what in shown:
         yield Heading(what)
         yield Figures(list(_chains(name, label, values)))
