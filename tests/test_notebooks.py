@@ -103,5 +103,5 @@ def test_the_style_of_figures_has_the_reports_colours():
     from mtbkd.report import svg
 
     style = rc_params_from_file(Path(svg.__file__).parent / "notebook.mplstyle", use_default_template=False)
-    assert style["axes.prop_cycle"] == cycler("color", [colour.removeprefix("#") for colour in svg.SERIES])
-    assert f"#{style['text.color']}".replace("##", "#") == svg.INK
+    assert style["axes.prop_cycle"] == cycler("color", svg.SERIES)
+    assert style["text.color"] == svg.INK
