@@ -14,6 +14,7 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, open_dict
 
 from mtbkd.cli import conf_folder
+from mtbkd.comparison.command import parser as comparison_options
 from mtbkd.configuration import resolve
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -22,7 +23,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```(\w*)([^\n]*)\n(.*?)^```$", re.M | re.S)
 TITLE = re.compile(r'title="([^"]+)"')
 SHELL = ("sh", "bash", "shell", "console")
-COMMAND = re.compile(r"^(?:\$ )?((?:mtbkd|python -m|make)(?: .*)?)$")
+COMMAND = re.compile(r"^(?:\$ )?((?:mtbkd|mtbkd-compare|python -m|make)(?: .*)?)$")
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,8 @@ def check_command(command: str) -> None:
     if words[0] == "mtbkd":
         for overrides in runs_of(words[1:]):
             composed(overrides)
+    elif words[0] == "mtbkd-compare":
+        assert comparison_options().parse_args(words[1:]).folders
     elif words[0] == "make":
         targets = [word for word in words[1:] if "=" not in word]
         for target in targets:
@@ -108,6 +111,8 @@ def choices(override: Override) -> list[str]:
         return [(override.input_line or "").split("=", 1)[1]]
     if override.is_choice_sweep() or override.is_range_sweep():
         return [str(value) for value in override.sweep_string_iterator()]
+    if override.is_interval_sweep():  # of which a search draws
+        return [str(override.value().start)]
     return []
 
 

@@ -1,0 +1,60 @@
+"""Experiments that sweep: every combination of theirs is a valid configuration, and none leaves a method out."""
+
+import itertools
+
+import pytest
+import tiny_runs
+from omegaconf import OmegaConf
+
+from experiments.listening import ways
+from mtbkd.cli import conf_folder
+from mtbkd.configuration import resolve
+
+PARAMS = {
+    path.stem: OmegaConf.load(path).hydra.sweeper.params
+    for path in sorted((conf_folder() / "experiment").glob("*.yaml"))
+    if "hydra" in OmegaConf.load(path)
+}
+
+
+def swept(name):
+    """The values of each key."""
+    return {key: str(values).split(",") for key, values in PARAMS[name].items()}
+
+
+@pytest.mark.parametrize("name", PARAMS)
+def test_every_value_is_valid(name):
+    values = swept(name)
+    assert len(set(values["seed"])) == 5
+    # Each value of each key once, beside the others' in turn.
+    for chosen in itertools.islice(
+        zip(*map(itertools.cycle, values.values()), strict=True), max(map(len, values.values()))
+    ):
+        words = [f"{key}={value}" for key, value in zip(values, chosen, strict=True)]
+        found = resolve(tiny_runs.composed(f"experiment={name}", *words))
+        assert str(found.settings.seed) == dict(zip(values, chosen, strict=True))["seed"]
+        assert found.methods["data"] == "digits"
+        assert "hydra" not in found.resolved
+
+
+def test_no_weighting_is_left_out():
+    assert swept("weightings")["weighting"][0] == ways.BASELINE, "the first is what differences are to"
+    assert set(swept("weightings")["weighting"]) == set(ways.weightings())
+
+
+def test_the_readmes_table_is_one_of_them():
+    assert PARAMS["digits"] == {"seed": "0,1,2,3,4", "student.prior_scale": "1,3,10,30,100"}
+    assert resolve(tiny_runs.composed("experiment=digits")) == resolve(tiny_runs.composed())
+
+
+def test_the_command_line_takes_the_place_of_what_a_study_sweeps(mtbkd, words, tmp_path):
+    kept = [word for word in words if not word.startswith("inference")]
+    brief = ["inference.steps=20", "report=none", "hydra.sweep.dir=sweep"]
+    code, out, _ = mtbkd(
+        "-m", "experiment=weightings", *kept, *brief, "weighting=entropy,uniform", "seed=3,4"
+    )
+    assert code == 0
+    named = sorted(path.parent.name for path in (tmp_path / "sweep").glob("*/run.json"))
+    assert named == [f"seed={seed},weighting={rule}" for seed in (3, 4) for rule in ("entropy", "uniform")]
+    # In the order of the command: its first is the baseline.
+    assert any(line.startswith("1. entropy") for line in out)
