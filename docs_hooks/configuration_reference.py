@@ -31,6 +31,7 @@ GROUPS = {
 
 BAR = "\\|"  # a bar in a table's cell
 
+NOTHING = "Nothing to set."
 SETTING = re.compile(r"^(\w+):\s*(.*?)(?:\s+#\s(.*)|\s*#\s(.*))?$")
 
 
@@ -62,11 +63,7 @@ def settings_table(text: str) -> str:
         key, value, meaning = match.group(1), match.group(2), match.group(3) or match.group(4) or ""
         if key not in ("name", "defaults"):
             rows.append(f"| `{key}` | `{value.replace('|', BAR)}` | {written_out(meaning)} |")
-    return (
-        "\n".join(["| setting | default | what it is |", "|---|---|---|", *rows])
-        if rows
-        else "Nothing to set."
-    )
+    return "\n".join(["| setting | default | what it is |", "|---|---|---|", *rows]) if rows else NOTHING
 
 
 def written_out(text: str) -> str:
@@ -100,6 +97,8 @@ def group_page(group: str) -> str:
         ]
         table = settings_table(text)
         parts.append(says(group, name, text) if table else first_sentence(group, name))
+        if table == NOTHING and "nothing to choose" in text:
+            continue
         parts.append(table or f"```yaml\n{text.rstrip()}\n```")
     return "\n\n".join(part for part in parts if part) + "\n"
 

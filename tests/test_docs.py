@@ -19,8 +19,9 @@ from mtbkd.pipeline import run
 from mtbkd.run_directory import RunDirectory
 
 TEACHERS = (ROOT / "docs" / "teachers.md").read_text()
-README = ROOT / "README.md"  # whose examples stand alone: tests/test_readme.py
-WITH_PYTHON = [page for page in PAGES if page != README and python_of(page)]
+# Whose examples have tests of their own: tests/test_readme.py, tests/test_your_own_table.py.
+APART = {"README.md", "your_own_table.md"}
+WITH_PYTHON = [page for page in PAGES if page.name not in APART and python_of(page)]
 WITH_COMMANDS = [page for page in PAGES if commands_of(page)]
 # Pages whose examples take longer than a few seconds.
 SLOW = {
@@ -28,7 +29,6 @@ SLOW = {
     "own_teachers.md",
     "own_student.md",
     "continual.md",
-    "your_own_table.md",
     "arviz.md",
 }
 # Pages whose commands about a table of their own are run, briefly.
