@@ -32,5 +32,6 @@ def threads_within(number: int) -> Iterator[None]:
 
 
 def available_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Cores that this process may use: of its machine, and of its Slurm job."""
+    machine = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(machine, int(os.environ.get("SLURM_CPUS_PER_TASK", machine)))

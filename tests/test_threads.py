@@ -1,3 +1,5 @@
+import os
+
 import pytest
 import torch
 
@@ -26,3 +28,13 @@ def test_the_environment_is_followed(torch_threads):
     torch_threads.setenv("OMP_NUM_THREADS", "1")
     threads.set_threads("auto", 1)
     assert torch.get_num_threads() == 1
+
+
+def test_a_slurm_job_has_its_own_cores_only(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: range(16), raising=False)
+    monkeypatch.delenv("SLURM_CPUS_PER_TASK", raising=False)
+    assert threads.available_cores() == 16
+    monkeypatch.setenv("SLURM_CPUS_PER_TASK", "4")
+    assert threads.available_cores() == 4
+    monkeypatch.setenv("SLURM_CPUS_PER_TASK", "64")
+    assert threads.available_cores() == 16
