@@ -68,6 +68,8 @@ def reliability_diagram(
         color=BLUE,
         marker="o",
         markersize=4.5,
+        clip_on=False,  # points at 0 and 1 are whole
+        zorder=3,
         label=readable(name),
     )
     top.set(xlim=(0, 1), ylim=(0, 1), ylabel="accuracy")
@@ -92,12 +94,14 @@ def reliability_curves(
     for name, colour in series_colours(models).items():
         data = reliability_data(models[name], y, bins)
         filled = data.count > 0
-        axes.plot(
-            data.confidence[filled], data.accuracy[filled], color=colour, linewidth=1.1, label=readable(name)
+        x, accuracy = data.confidence[filled], data.accuracy[filled]
+        # marks carry the picture: a line between bins of few inputs jumps
+        axes.plot(x, accuracy, color=colour, linewidth=0.8, alpha=0.35)
+        sizes = 8 + 90 * data.count[filled] / data.count.sum()
+        axes.scatter(
+            x, accuracy, s=sizes, color=colour, linewidth=0, clip_on=False, zorder=3, label=readable(name)
         )
-        sizes = 6 + 60 * data.count[filled] / data.count.sum()
-        axes.scatter(data.confidence[filled], data.accuracy[filled], s=sizes, color=colour, linewidth=0)
-    axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="confidence", ylabel="accuracy")
+    axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence", ylabel="accuracy")
     figure.legend(loc="outside upper left", ncols=2)
     return figure
 

@@ -46,7 +46,9 @@ def lead(content: ReportContent) -> Iterator[str]:
     """Two sentences: whether it is calibrated and inference agreed, which teachers mattered; fewer where not known."""
     parts = [part for part in (_calibrated_in_short(content), _inferred_in_short(content)) if part]
     if parts:
-        first = ", and ".join(parts)
+        good = calibration_verdict(content.metrics.get("student") or {}) in ("calibrated", "unknown")
+        sound = content.diagnostics is None or content.diagnostics.verdict in ("converged", "not applicable")
+        first = (", and " if good == sound else ", but ").join(parts)
         yield first[0].upper() + first[1:] + "."
     if content.voices is not None:
         yield _teachers_in_short(content, content.voices)

@@ -13,6 +13,8 @@ from mtbkd.report.svg import MUTED, SURFACE, styled
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+BESIDE = 26  # letters of a name that stands beside another one
+
 
 @styled
 def uncertainty_histogram(
@@ -26,7 +28,7 @@ def uncertainty_histogram(
     axes = figure.subplots()
     sides = [("test inputs", numbers(inside), BLUE)]
     if outside is not None:
-        sides.append((readable(outside_name, 36), numbers(outside), VERMILION))
+        sides.append((readable(outside_name, 60), numbers(outside), VERMILION))
     top = max(float(values.max()) for _, values, _ in sides) or 1.0
     bins = np.linspace(0, top, 31).tolist()
     for name, values, colour in sides:
@@ -34,7 +36,7 @@ def uncertainty_histogram(
         axes.hist(values, bins, weights=weights, color=colour, alpha=0.25, histtype="stepfilled")
         axes.hist(values, bins, weights=weights, color=colour, histtype="step", linewidth=1.4, label=name)
     axes.set(xlabel=f"{kind} uncertainty, nats", ylabel="share of inputs", xlim=(0, top))
-    figure.legend(loc="outside upper left", ncols=2)
+    figure.legend(loc="outside upper left", ncols=1 if len(outside_name) > BESIDE else 2)
     return figure
 
 

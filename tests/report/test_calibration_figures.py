@@ -46,9 +46,10 @@ def test_reliability_of_four_inputs_by_hand():
 
 def test_reliability_curves_have_a_line_a_model():
     (axes,) = reliability_curves({"a": PROBS, "b": PROBS[:, ::-1]}, Y, bins=5).axes
-    named = {line.get_label(): line for line in axes.lines}
-    np.testing.assert_allclose(named["a"].get_ydata(), [0.5, 1.0])
-    np.testing.assert_allclose(named["b"].get_ydata(), [0.5, 0.0])
+    marks = {dots.get_label(): dots for dots in axes.collections}
+    np.testing.assert_allclose(marks["a"].get_offsets(), [[0.575, 0.5], [0.925, 1.0]])
+    np.testing.assert_allclose(marks["b"].get_offsets(), [[0.575, 0.5], [0.925, 0.0]])
+    assert marks["a"].get_sizes().tolist() == [53, 53]
 
 
 def test_risk_rises_to_the_error_rate():

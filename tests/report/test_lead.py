@@ -50,7 +50,8 @@ def test_two_sentences(content):
 )
 def test_what_became_of_inference(content, kind, verdict, words):
     found = dataclasses.replace(content, diagnostics=Diagnostics(verdict, ["..."], kind=kind))
-    assert next(lead(found)).endswith(f", and {words}.")
+    joined = "and" if verdict in ("converged", "not applicable") else "but"
+    assert next(lead(found)).endswith(f", {joined} {words}.")
 
 
 def test_a_mode_has_no_chains(content):

@@ -52,8 +52,8 @@ def test_new_scores_are_shown_where_there_are_any(content):
     metrics = dict(content.metrics)
     metrics["student"] = metrics["student"] | {"mce": 0.2, "mce_low": 0.1, "mce_high": 0.3, "sharpness": 0.9}
     (facts,) = blocks(calibration.section(dataclasses.replace(content, metrics=metrics)), Facts)
-    assert facts.values["MCE, the worst bin"] == "0.200"
-    assert facts.values["95% bootstrap interval of the MCE"] == "0.100 to 0.300"
+    assert facts.values["MCE, the worst bin"] == "0.200 (0.100 to 0.300)"
+    assert facts.values["ECE of a calibrated student"] == "0.020 to 0.056"
     assert facts.values["sharpness"] == "0.900"
     (facts,) = blocks(calibration.section(content), Facts)
     assert "sharpness" not in facts.values

@@ -11,6 +11,7 @@ CAPTION = (
     "Right as often as it claims: points on the dashed line. Above it the student is too modest, below it too sure. "
     "Blue blocks: where 95% of a perfectly calibrated student's points would be. Bars: inputs in each bin."
 )
+IN_BRACKETS = "In brackets: 95% intervals over test inputs."
 # What stands beside the diagram, by its key in the metrics: its name, and its interval's ends where it has one.
 NUMBERS = {
     "ece": "ECE, 15 equal bins",
@@ -52,7 +53,7 @@ def section(content: ReportContent) -> Section:
                 "calibrated_high": data.high,
             },
         )
-        blocks.append(Figures([view], beside=[Facts(dict(_numbers(content)))]))
+        blocks.append(Figures([view], beside=[Facts(dict(_numbers(content))), Words(IN_BRACKETS, "note")]))
     return Section("calibration", "Calibration", "Calibration", blocks)
 
 
@@ -61,8 +62,9 @@ def _numbers(content: ReportContent) -> Iterator[tuple[str, str]]:
     for key, name in NUMBERS.items():
         if said.get(key) is None:
             continue
-        yield name, f"{said[key]:.3f}"
-        for end, what in (("", "95% bootstrap interval"), ("_band", "under perfect calibration")):
-            low, high = said.get(f"{key}{end}_low"), said.get(f"{key}{end}_high")
-            if low is not None and high is not None and key.startswith(("ece", "mce")):
-                yield f"{what} of the {name.split(',')[0]}", f"{low:.3f} to {high:.3f}"
+        low, high = said.get(f"{key}_low"), said.get(f"{key}_high")
+        interval = "" if low is None or high is None else f" ({low:.3f} to {high:.3f})"
+        yield name, f"{said[key]:.3f}{interval}"
+        low, high = said.get(f"{key}_band_low"), said.get(f"{key}_band_high")
+        if low is not None and high is not None:
+            yield f"{name.split(',')[0]} of a calibrated student", f"{low:.3f} to {high:.3f}"

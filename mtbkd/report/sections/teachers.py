@@ -33,12 +33,8 @@ def section(content: ReportContent) -> Section:
         found = list(_learned(voices))
         if found:
             blocks += [Heading("How the weights were found"), Figures(found)]
-    answers = list(_answers(content))
-    if answers:
-        blocks += [Heading("What they say of the test inputs"), Figures(answers)]
-    hangs_on = list(_sensitivity(content))
-    if hangs_on:
-        blocks.append(Figures(hangs_on))
+    if answers := [*_answers(content), *_sensitivity(content)]:
+        blocks += [Heading("What they say, and what hangs on it"), Figures(answers)]
     blocks += [Table(f"teachers-{i}", found) for i, found in enumerate(content.teacher_tables, 1)]
     return Section("teachers", "Teachers", "Teachers", blocks)
 

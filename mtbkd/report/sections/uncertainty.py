@@ -13,6 +13,7 @@ CAPTIONS = {
     "total": "Total uncertainty, the entropy of the mean prediction: 0 is certain.",
     "epistemic": "Epistemic uncertainty, what the draws disagree about: large where the student has not learnt.",
 }
+BY = {"max_probability": "1 − largest probability"}
 
 
 def section(content: ReportContent) -> Section:
@@ -62,7 +63,12 @@ def _histograms(content: ReportContent) -> Iterator[FigureView]:
 def _told_apart(content: ReportContent) -> FoundTable:
     assert content.ood is not None
     rows = tuple(
-        (f"{name} uncertainty", f"{said['auroc']:.3f}", f"{said['aupr']:.3f}", f"{said['fpr95']:.1%}")
+        (
+            BY.get(name, f"{name} uncertainty"),
+            f"{said['auroc']:.3f}",
+            f"{said['aupr']:.3f}",
+            f"{said['fpr95']:.1%}",
+        )
         for name, said in content.ood.scores.items()
         if said
     )
