@@ -87,7 +87,7 @@ def threshold(scores: np.ndarray, alpha: float) -> float:
     n = len(scores)
     if not 0 < alpha < 1:
         raise InputError(f"conformal sets: alpha is {alpha}; it must lie strictly between 0 and 1")
-    rank = math.ceil((n + 1) * (1 - alpha) - 1e-9)  # .9 of 10 is 9, whatever rounding makes of it
+    rank = _rank(n, alpha)
     if rank > n:
         least = math.ceil(1000 / (n + 1)) / 1000
         mend = f"alpha >= {least:g}, or " if least < 1 else ""
@@ -95,7 +95,7 @@ def threshold(scores: np.ndarray, alpha: float) -> float:
             f"conformal sets: alpha {alpha:g} cannot be promised by {n} calibration rows; give {mend}"
             f"{calibration_rows_for(alpha)} labelled rows or more"
         )
-    return float(np.partition(scores, max(rank, 1) - 1)[max(rank, 1) - 1])
+    return float(np.partition(scores, rank - 1)[rank - 1])
 
 
 def calibration_rows_for(alpha: float) -> int:
@@ -172,9 +172,13 @@ def expected_coverage(n: int, m: int, alpha: float, mass: float = 0.95) -> tuple
     """
     from scipy.stats import betabinom
 
-    rank = max(math.ceil((n + 1) * (1 - alpha) - 1e-9), 1)
+    rank = _rank(n, alpha)
     covered = betabinom(m, rank, n + 1 - rank)
     return float(covered.ppf((1 - mass) / 2) / m), float(covered.ppf((1 + mass) / 2) / m)
+
+
+def _rank(n: int, alpha: float) -> int:
+    return max(math.ceil((n + 1) * (1 - alpha) - 1e-9), 1)  # .9 of 10 is 9, whatever rounding makes of it
 
 
 def _of_true(known: Labelled, score: ClassScores, rng: np.random.Generator) -> np.ndarray:
