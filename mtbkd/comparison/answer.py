@@ -29,7 +29,8 @@ def headline(found: Comparison) -> str:
     best = found.choice.best
     if best is None:
         return f"Which of the {len(found.rows)} is best cannot be said without their test scores: {found.choice.why}"
-    return f"Of {found.choice.candidates} compared, {best.name} has the best validation NLL"
+    others = "compared" if found.choice.candidates == len(found.rows) else "with validation scores"
+    return f"Of {found.choice.candidates} {others}, {best.name} has the best validation NLL"
 
 
 def lead(found: Comparison) -> Iterator[str]:
@@ -50,16 +51,10 @@ def lead(found: Comparison) -> Iterator[str]:
     else:
         yield f"Validation tells it apart from every other one, over {seeds}, each taken by itself."
     row = next(row for row in found.rows if row.arm is best)
-    if row.baseline is None:
-        own = found.baseline.of(best, [one.arm for one in found.rows])
-        yield "It is the baseline itself." if own is None and is_baseline(best, found) else ""
-        return
-    yield from against_baseline(row, found)
-
-
-def is_baseline(arm: Arm, found: Comparison) -> bool:
-    """Whether an arm has all the baseline's settings."""
-    return found.baseline.settings.items() <= dict(arm.settings).items()
+    if row.baseline is not None:
+        yield from against_baseline(row, found)
+    elif found.baseline.holds(best):
+        yield "It is the baseline itself."
 
 
 def against_baseline(row: Row, found: Comparison) -> Iterator[str]:

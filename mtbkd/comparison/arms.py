@@ -5,8 +5,9 @@ report) are no part of it, and of a path the last part alone is: machines keep t
 """
 
 import json
+import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
@@ -17,6 +18,8 @@ from mtbkd.errors import InputError, nearest
 
 ABSENT = "–"
 MODEL = "model"
+# What the hashes of run.json are called begins with one of these; beside it the group whose paths lead to it.
+GROUP_OF = {"data": "data", "teacher": "teachers", "weight": "student"}
 
 
 @dataclass(frozen=True)
@@ -80,10 +83,10 @@ Settings = tuple[tuple[str, str], ...]
 def grouped(runs: Sequence[Run]) -> tuple[dict[Settings, list[Run]], list[str]]:
     """The runs of each configuration, one a seed, and what is to be said of those left out."""
     keys = telling_keys(runs)
-    settings = {id(run): settings_of(run, keys, short_paths=True) for run in runs}
-    if clash(runs, settings):
+    settings = {id(run): settings_of(run, keys) for run in runs}
+    if whole := clashing(runs, settings):
         # Files of one name that are not the same: their paths tell them apart.
-        settings = {id(run): settings_of(run, keys, short_paths=False) for run in runs}
+        settings = {id(run): settings_of(run, keys, whole) for run in runs}
     groups: dict[Settings, list[Run]] = defaultdict(list)
     for run in runs:
         groups[settings[id(run)]].append(run)
@@ -120,12 +123,16 @@ def text(config: Mapping[str, Any], key: str) -> str:
     return json.dumps(config[key], default=str) if key in config else ABSENT
 
 
-def settings_of(run: Run, keys: Sequence[str], short_paths: bool) -> Settings:
-    """A run's values of these keys for people, `weighting.name` as `weighting`."""
-    return tuple(
-        (key.removesuffix(".name"), written(run.config.get(key, ABSENT), short_paths and is_path(key)))
-        for key in keys
-    )
+def settings_of(run: Run, keys: Sequence[str], whole: Container[str] = ()) -> Settings:
+    """A run's values of these keys for people, `weighting.name` as `weighting`; paths by their last part.
+
+    whole: groups whose paths are told whole
+    """
+    found = []
+    for key in keys:
+        short_path = is_path(key) and key.partition(".")[0] not in whole
+        found.append((key.removesuffix(".name"), written(run.config.get(key, ABSENT), short_path)))
+    return tuple(found)
 
 
 def is_path(key: str) -> bool:
@@ -145,14 +152,24 @@ def written(value: Any, short_path: bool) -> str:
     return json.dumps(value, default=str)
 
 
-def clash(runs: Sequence[Run], settings: Mapping[int, Settings]) -> bool:
-    """Whether runs of the same settings and seed were made from different things."""
-    made_from: dict[Any, str] = {}
+def clashing(runs: Sequence[Run], settings: Mapping[int, Settings]) -> set[str]:
+    """The groups whose files are not the same in runs of the same settings and seed."""
+    found: set[str] = set()
+    first: dict[Any, dict[str, list[str]]] = {}
     for run in runs:
-        inputs = json.dumps(run.inputs, sort_keys=True)
-        if run.inputs and made_from.setdefault((settings[id(run)], run.seed), inputs) != inputs:
-            return True
-    return False
+        if run.inputs:
+            own = made_from(run)
+            other = first.setdefault((settings[id(run)], run.seed), own)
+            found |= {group for group in (*own, *other) if own.get(group) != other.get(group)}
+    return found
+
+
+def made_from(run: Run) -> dict[str, list[str]]:
+    """The hashes of what a run was made from, by the group whose paths lead to it."""
+    hashes: dict[str, list[str]] = defaultdict(list)
+    for name, value in run.inputs.items():
+        hashes[GROUP_OF.get(re.match(r"\w*", name)[0], "")].append(value)  # type: ignore[index]
+    return {group: sorted(values) for group, values in hashes.items()}
 
 
 def newest(runs: Sequence[Run], notes: list[str]) -> Iterable[Run]:

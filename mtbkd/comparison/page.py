@@ -62,6 +62,11 @@ def of_scores(found: Comparison) -> Iterator[Block]:
     if told_of:
         yield Heading("To be known")
         yield Bullets(told_of)
+    if len(found.rows) > MOST_ROWS:
+        yield Words(
+            f"Figures show the first {MOST_ROWS} of {len(found.rows)}; the table and its files have all.",
+            "note",
+        )
     yield Figures([dots(found, score) for score in found.scores])
 
 

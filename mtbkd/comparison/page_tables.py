@@ -33,7 +33,9 @@ def means_row(place: int, row: Row, found: Comparison, costs: list[str]) -> Mark
     """One arm."""
     best = row.arm is found.choice.best
     marks = [
-        word for word, holds in (("baseline", row.baseline is None), ("best by validation", best)) if holds
+        word
+        for word, holds in (("baseline", found.baseline.holds(row.arm)), ("best by validation", best))
+        if holds
     ]
     name = Markup("{}. {}").format(place, row.arm.name)
     if marks and len(found.rows) > 1:

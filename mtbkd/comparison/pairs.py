@@ -27,6 +27,10 @@ class Baseline:
         """As it is written on the command line."""
         return " ".join(f"{key}={value}" for key, value in self.settings.items())
 
+    def holds(self, arm: Arm) -> bool:
+        """Whether an arm has all of its settings, and so is a baseline itself."""
+        return self.settings.items() <= dict(arm.settings).items()
+
     def of(self, arm: Arm, arms: Sequence[Arm]) -> Arm | None:
         """The arm that one is compared with; None where it is its own, or there is none."""
         wanted = {**arm.settings, **self.settings}
@@ -59,7 +63,7 @@ def baseline_of(arms: Sequence[Arm], words: Sequence[str]) -> Baseline:
             raise InputError(f"--baseline {word}: no finished run has this; {nearest(value, values)}")
         settings[key] = value
     found = Baseline(settings, chosen=True)
-    if not any(settings.items() <= dict(arm.settings).items() for arm in arms):
+    if not any(found.holds(arm) for arm in arms):
         raise InputError(
             f"--baseline {found.words}: no finished run has all of these; choose values of one run"
         )

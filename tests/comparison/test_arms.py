@@ -62,6 +62,24 @@ def test_files_of_one_name_that_are_not_the_same_are_two_configurations(tmp_path
     assert set(names(arms(tmp_path)[0])) == {"/one/animals.csv", "/two/animals.csv"}
 
 
+def test_other_teachers_do_not_tell_data_apart(tmp_path):
+    # One run was done twice, with teachers of another version: of the same data all the same.
+    for machine, seeds in (("one", (0, 1)), ("two", (1, 2))):
+        for seed in seeds:
+            inputs = {"data, test": f"rows {seed}", "teacher 'forest'": f"by {machine}"}
+            path = {"data": {"path": f"/{machine}/animals.csv"}}
+            write_run(
+                tmp_path / machine / str(seed),
+                seed,
+                settings=path,
+                inputs=inputs,
+                ended=float(machine == "two"),
+            )
+    found, notes = arms(tmp_path / "one", tmp_path / "two")
+    assert names(found) == {"student": [0, 1, 2]}
+    assert notes[0].endswith("they were made from different things: teacher 'forest'.")
+
+
 def test_of_the_same_run_twice_the_later_counts(tmp_path):
     write_run(tmp_path / "a" / "seed=0", nll=0.3, ended=2000.0)
     write_run(tmp_path / "b" / "seed=0", nll=0.5, ended=1000.0)
