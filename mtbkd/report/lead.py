@@ -6,6 +6,7 @@ from typing import Any, Literal
 from mtbkd.report.content import ReportContent, TeacherVoices
 from mtbkd.report.tables import student_of
 
+FEW = 0.15  # the ECE that chance alone gives a calibrated model, from which test inputs are too few to judge by it
 COUNTS = 0.05  # power-scaling sensitivity beyond chance, from which it counts
 # What became of inference where it converged, is doubtful, did not converge; by the kind of engine.
 CHAINS = ("its chains agree", "whether its chains agree is in doubt", "its chains do not agree")
@@ -28,13 +29,14 @@ WITHOUT = {
 
 def calibration_verdict(
     student: Mapping[str, Any],
-) -> Literal["calibrated", "overconfident", "underconfident", "unknown"]:
-    """Whether the ECE is within what chance gives a calibrated model, and else in which direction it errs."""
+) -> Literal["calibrated", "overconfident", "underconfident", "untested", "unknown"]:
+    """Whether the ECE is within what chance gives a calibrated model, and else in which direction it errs; untested
+    where so few inputs would hide anything."""
     ece, high = student.get("ece"), student.get("ece_band_high")
     if ece is None or high is None:
         return "unknown"
     if ece <= high:
-        return "calibrated"
+        return "calibrated" if high <= FEW else "untested"
     return (
         "overconfident"
         if (student.get("confidence") or 0) > (student.get("accuracy") or 0)
@@ -46,7 +48,11 @@ def lead(content: ReportContent) -> Iterator[str]:
     """Two sentences: whether it is calibrated and inference agreed, which teachers mattered; fewer where not known."""
     parts = [part for part in (_calibrated_in_short(content), _inferred_in_short(content)) if part]
     if parts:
-        good = calibration_verdict(content.metrics.get("student") or {}) in ("calibrated", "unknown")
+        good = calibration_verdict(content.metrics.get("student") or {}) in (
+            "calibrated",
+            "untested",
+            "unknown",
+        )
         sound = content.diagnostics is None or content.diagnostics.verdict in ("converged", "not applicable")
         first = (", and " if good == sound else ", but ").join(parts)
         yield first[0].upper() + first[1:] + "."
@@ -60,6 +66,11 @@ def _calibrated_in_short(content: ReportContent) -> str:
     if verdict == "unknown":
         return ""
     low, high = student["ece_band_low"], student["ece_band_high"]
+    if verdict == "untested":
+        return (
+            f"{student.get('n', 0):,} test inputs are too few to tell whether the {student_of(content.metrics)} is "
+            f"calibrated (ECE {student['ece']:.3f}; chance alone gives {low:.3f} to {high:.3f})"
+        )
     if verdict == "calibrated":
         return (
             f"the {student_of(content.metrics)} is calibrated as far as {student.get('n', 0):,} test inputs can tell "

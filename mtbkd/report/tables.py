@@ -164,4 +164,4 @@ def _interval(column: str, metrics: Metrics) -> Markup:
         return Markup("")
     low, high = (shown(column, {column: end}) for end in ends)
     # the sign of the unit once, so that a column stays narrow
-    return Markup("<small>{} – {}</small>").format(low.removesuffix("%"), high)
+    return Markup("<small>{}–{}</small>").format(low.removesuffix("%"), high)

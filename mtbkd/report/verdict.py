@@ -65,6 +65,7 @@ def _headline(content: ReportContent) -> str:
         "calibrated": ", and its probabilities can be taken at their word",
         "overconfident": ", but it is overconfident",
         "underconfident": ", but it is underconfident",
+        "untested": "; so few inputs do not tell whether its probabilities can be trusted",
         "unknown": "",
     }[calibration_verdict(student)]
     if content.diagnostics and content.diagnostics.verdict == "not converged":
@@ -80,14 +81,16 @@ def _tiles(content: ReportContent) -> Iterator[Tile]:
     beside = f"{alone['nll']:.3f} without teachers" if alone.get("nll") is not None else "nats per input"
     yield Tile("NLL", shown("nll", student), beside)
     if student.get("ece_band_high") is not None:
-        calibrated = calibration_verdict(student) == "calibrated"
+        tones: dict[str, Tone] = {"calibrated": "good", "untested": "plain"}
         note = f"chance allows up to {student['ece_band_high']:.3f}"
-        yield Tile("Calibration error", shown("ece", student), note, "good" if calibrated else "bad")
+        yield Tile(
+            "Calibration error", shown("ece", student), note, tones.get(calibration_verdict(student), "bad")
+        )
     if content.ood:
         auroc = _auroc(content)["total"]
         yield Tile("Outsiders told apart", f"{auroc:.3f}", "AUROC by total uncertainty")
     if content.diagnostics:
-        tones: dict[str, Tone] = {"converged": "good", "not converged": "bad", "doubtful": "bad"}
+        tones = {"converged": "good", "not converged": "bad", "doubtful": "bad"}
         tone = tones.get(content.diagnostics.verdict, "plain")
         yield Tile("Inference", content.diagnostics.verdict, "see Inference below", tone)
 
@@ -136,8 +139,9 @@ def _calibration(student: Metrics) -> Iterator[Finding]:
         return
     ece, low, high = student["ece"], student["ece_band_low"], student["ece_band_high"]
     band = f"a perfectly calibrated student would show {low:.3f} to {high:.3f} here by chance"
-    if tone == "calibrated":
-        yield Finding(f"Its calibration error of {ece:.3f} is no more than chance: {band}.", "good")
+    if tone in ("calibrated", "untested"):
+        good: Tone = "good" if tone == "calibrated" else "plain"
+        yield Finding(f"Its calibration error of {ece:.3f} is no more than chance: {band}.", good)
     else:
         claimed = (
             f"it claims {student['confidence']:.1%} on average and is right on {student['accuracy']:.1%}"

@@ -67,7 +67,7 @@ def test_intervals_stand_below_their_values():
         "student": {"accuracy": 0.9778, "accuracy_low": 0.9443, "accuracy_high": 0.9913, "nll_low": 0.1}
     }
     html = html_table(metrics)
-    assert 'data-label="Accuracy">97.8%<small>94.4 – 99.1%</small></td>' in html
+    assert 'data-label="Accuracy">97.8%<small>94.4–99.1%</small></td>' in html
     assert html.count("<small>") == 1
 
 

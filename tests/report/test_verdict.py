@@ -82,6 +82,8 @@ def test_a_model_that_excluded_a_class_has_no_nll_to_compare(content):
         ({"ece": 0.1, "confidence": 0.99}, "overconfident"),
         ({"ece": 0.1, "confidence": 0.80}, "underconfident"),
         ({"ece": 0.01}, "calibrated"),
+        ({"ece": 0.2, "ece_band_high": 0.4}, "untested"),
+        ({"ece": 0.5, "ece_band_high": 0.4}, "underconfident"),
         ({"ece_band_high": None}, "unknown"),
     ],
 )
@@ -91,6 +93,16 @@ def test_calibration_is_judged_against_its_band(content, changed, tone):
     if tone.endswith("confident"):
         assert tone in answer(changed).headline
         assert f"It is {tone}: it claims {changed.metrics['student']['confidence']:.1%}" in text(changed)
+
+
+def test_few_inputs_praise_nobody(content):
+    few = with_student(content, n=6, ece=0.2, ece_band_low=0.09, ece_band_high=0.4)
+    found = answer(few)
+    assert found.headline.endswith("so few inputs do not tell whether its probabilities can be trusted")
+    assert found.lead[0].startswith(
+        "6 test inputs are too few to tell whether the Bayesian student is calibrated"
+    )
+    assert next(tile for tile in found.tiles if tile.label == "Calibration error").tone == "plain"
 
 
 def test_failed_inference_is_in_the_headline(content):
