@@ -6,10 +6,12 @@ mean +- t_{n-1, (1 + level) / 2} sd / sqrt(n),   sd with n - 1
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 LEVEL = 0.95
+Key = TypeVar("Key", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ def t_interval(values: Sequence[float | None] | np.ndarray, level: float = LEVEL
 
 
 def paired_interval(
-    one: Mapping[Hashable, float | None], other: Mapping[Hashable, float | None], level: float = LEVEL
+    one: Mapping[Key, float | None], other: Mapping[Key, float | None], level: float = LEVEL
 ) -> Interval | None:
     """The interval of one minus the other on the keys (seeds) of both; None without one, or where a value is infinite.
 

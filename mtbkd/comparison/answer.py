@@ -45,7 +45,7 @@ def lead(found: Comparison) -> Iterator[str]:
     even = [arm.name for arm in found.choice.even]
     seeds = counted(len(found.choice.seeds), "seed")
     if len(found.choice.seeds) < 2:
-        yield "It is one seed's: how sure that is cannot be told from a single one."
+        yield "By one seed, the only one that all have: how sure that is cannot be told."
     elif even:
         yield f"Over {seeds} validation does not tell it apart from {listed(even)}."
     else:

@@ -36,7 +36,7 @@ class Arm:
     @property
     def name(self) -> str:
         """Its values, for people: what they are of is said beside."""
-        return ", ".join(self.settings.values()) or self.model.replace("_", " ")
+        return " · ".join(self.settings.values()) or self.model.replace("_", " ")
 
     @property
     def words(self) -> str:

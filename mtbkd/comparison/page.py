@@ -15,7 +15,7 @@ from mtbkd.comparison.pairs import shared
 from mtbkd.comparison.pareto import pareto_front
 from mtbkd.comparison.runs import Run
 from mtbkd.comparison.scores import COSTS, better, decimals, heading, loss
-from mtbkd.report.blocks import Block, Bullets, Code, Figures, FigureView, Heading, Html, Section, Words
+from mtbkd.report.blocks import Block, Bullets, Figures, FigureView, Heading, Html, Section, Words
 from mtbkd.report.render import render_page
 from mtbkd.t_interval import shown
 
@@ -224,7 +224,7 @@ def of_failed(found: Comparison) -> Iterator[Block]:
     )
     for (state, error), runs in by_error.items():
         yield Heading(f"{state}: {counted(len(runs), 'run')}")
-        yield Code(error or "It was stopped, or is still at work: no error is known.")
+        yield Words(error or "It was stopped, or is still at work: no error is known.", "missing")
         commands = "\n".join(
             run.command or f"# {run.name}: remove its folder, and do it again" for run in runs
         )

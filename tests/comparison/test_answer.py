@@ -60,7 +60,7 @@ def test_without_validation_nothing_is_chosen(tmp_path):
 def test_one_seed_is_said(tmp_path):
     write_all(tmp_path, {"entropy": 0.4, "uniform": 0.5}, {"entropy": 0.2, "uniform": 0.2}, seeds=1)
     found = told(tmp_path, ["weighting=uniform"])
-    assert "It is one seed's" in found.lead[0]
+    assert "By one seed" in found.lead[0]
     assert "on the one seed that both have" in found.lead[1]
     assert "One seed: there are no intervals" in texts(found)
     assert "Bonferroni" not in texts(found)

@@ -35,14 +35,14 @@ def test_what_a_choice_decides_does_not_name_it(tmp_path):
     assert names(arms(tmp_path)[0]) == {"map": [0], "svi": [0]}
     # Unless it was chosen by itself.
     write_run(tmp_path / "longer", settings={"inference": {"name": "svi", "steps": 2000}})
-    assert set(names(arms(tmp_path)[0])) == {"map, 400", "svi, 1000", "svi, 2000"}
+    assert set(names(arms(tmp_path)[0])) == {"map · 400", "svi · 1000", "svi · 2000"}
 
 
 def test_settings_that_differ_together_all_name_it(tmp_path):
     # Else the difference would be ascribed to the weighting alone.
     write_run(tmp_path / "a", weighting="uniform", settings={"student": {"hidden": [4]}})
     write_run(tmp_path / "b", weighting="entropy", settings={"student": {"hidden": [8, 8]}})
-    assert set(names(arms(tmp_path)[0])) == {"uniform, [4]", "entropy, [8,8]"}
+    assert set(names(arms(tmp_path)[0])) == {"uniform · [4]", "entropy · [8,8]"}
 
 
 def test_machines_keep_the_same_file_in_different_folders(tmp_path):
@@ -111,10 +111,10 @@ def test_models(tmp_path):
     assert set(names(arms(tmp_path)[0])) == {"uniform", "entropy"}
     two = arms(tmp_path, models=("student", "kd_student"))[0]
     assert set(names(two)) == {
-        "uniform, student",
-        "uniform, kd_student",
-        "entropy, student",
-        "entropy, kd_student",
+        "uniform · student",
+        "uniform · kd_student",
+        "entropy · student",
+        "entropy · kd_student",
     }
     with pytest.raises(InputError, match=r"--model studnt.*did you mean 'student'"):
         arms(tmp_path, models=("studnt",))

@@ -91,10 +91,10 @@ def test_a_baseline_of_some_keys_matches_what_is_else_the_same(tmp_path):
             )
     own = arms(tmp_path)
     found = baseline_of(list(own.values()), ["weighting=uniform"])
-    assert found.of(own["entropy, [8]"], list(own.values())) is own["uniform, [8]"]
-    assert found.of(own["uniform, [4]"], list(own.values())) is None
+    assert found.of(own["entropy · [8]"], list(own.values())) is own["uniform · [8]"]
+    assert found.of(own["uniform · [4]"], list(own.values())) is None
     one = baseline_of(list(own.values()), ["weighting=uniform", "student.hidden=[4]"])
-    assert one.of(own["entropy, [8]"], list(own.values())) is own["uniform, [4]"]
+    assert one.of(own["entropy · [8]"], list(own.values())) is own["uniform · [4]"]
 
 
 @pytest.mark.parametrize(
