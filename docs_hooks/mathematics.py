@@ -6,6 +6,7 @@ pymdownx.arithmatex finds `$...$` and `$$...$$` and marks them; latex2mathml tra
 import html
 import re
 from typing import Any
+from xml.etree import ElementTree
 
 from latex2mathml.converter import convert
 from mkdocs.exceptions import PluginError
@@ -21,6 +22,12 @@ def to_mathml(latex: str, display: bool) -> str:
     unknown = UNKNOWN.search(found)
     if unknown:
         raise ValueError(f"formula '{latex.strip()}': latex2mathml does not know {unknown.group()}")
+    try:
+        ElementTree.fromstring(found)
+    except ElementTree.ParseError as error:
+        raise ValueError(
+            f"formula '{latex.strip()}': no MathML ({error}); an & stands in split or array"
+        ) from error
     return f'<div class="formula">{found}</div>' if display else found
 
 

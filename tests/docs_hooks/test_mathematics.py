@@ -45,3 +45,10 @@ def test_marked_formulas_of_a_page_are_translated_and_the_rest_is_left():
 def test_an_unknown_command_is_told_with_its_page():
     with pytest.raises(PluginError, match=r"concepts/model\.md: .*\\wrongly"):
         on_page_content('<span class="arithmatex">\\(\\wrongly x\\)</span>', PAGE)
+
+
+def test_an_environment_that_is_not_known_is_told():
+    with pytest.raises(ValueError, match="split or array"):
+        to_mathml("\\begin{aligned} a & = b \\end{aligned}", display=True)
+    table = to_mathml("\\begin{split} a & = b \\end{split}", display=True)
+    assert leaves(table) == [("mi", "a"), ("mo", "="), ("mi", "b")]
