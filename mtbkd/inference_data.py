@@ -101,7 +101,8 @@ def one_vs_rest(data: "InferenceData", class_name: str) -> "InferenceData":
     raises: InputError for an unknown class or where no label is known
     """
     names = [str(name) for name in data["posterior"]["class"].values]
-    known = [] if "observed_data" not in data.groups() else np.flatnonzero(data["observed_data"]["y"] >= 0)
+    y = data["observed_data"]["y"].values if "observed_data" in data.groups() else np.array([])
+    known = np.flatnonzero(y >= 0)
     if class_name not in names or not len(known):
         raise InputError(f"one_vs_rest: '{class_name}' needs observed labels and one of: {', '.join(names)}")
     hat = data["posterior"]["probs"].isel(input=known).sel({"class": class_name}).drop_vars("class")

@@ -98,9 +98,10 @@ def ess_evolution(values: np.ndarray, label: str) -> "Figure":
             extra_kwargs={"color": VERMILION},
             hline_kwargs=dict(DASHED),
         )
-    axes.get_legend().remove()
+    handles, labels = axes.get_legend_handles_labels()
+    axes.legend().remove()
     tidy(axes, "draws of all chains", f"ESS: {label}")
-    figure.legend(loc="outside upper left", ncols=2)
+    figure.legend(handles, labels, loc="outside upper left", ncols=2)
     return figure
 
 
@@ -172,12 +173,15 @@ def doubles(values: np.ndarray) -> np.ndarray:
 
 def lighten(axes: "Axes") -> None:
     """Densities with a quarter of ArviZ's points, and without what it draws unseen: a page has many."""
+    from matplotlib.collections import PolyCollection
+
     for unseen in [one for one in (*axes.collections, *axes.lines) if one.get_alpha() == 0]:
         unseen.remove()
     for fill in axes.collections:
-        fill.set_verts([path.vertices[::DENSITY_STEP] for path in fill.get_paths()])
+        if isinstance(fill, PolyCollection):
+            fill.set_verts([np.asarray(path.vertices)[::DENSITY_STEP] for path in fill.get_paths()])
     for line in axes.lines:
-        x, y = line.get_data()
+        x, y = (np.asarray(values) for values in line.get_data())
         line.set_data(x[::DENSITY_STEP], y[::DENSITY_STEP])
 
 
