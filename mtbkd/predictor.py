@@ -31,7 +31,7 @@ class Reading:
     inputs."""
 
     id_column: str | None = None
-    decimal: str = "."
+    decimal: str = "point"
     array: str = "x"
 
 

@@ -115,7 +115,7 @@ def test_a_point_has_no_epistemic_uncertainty(tmp_path):
     network = students.mlp(1, [], 2)
     zeros = {name: torch.zeros(1, 1, *value.shape) for name, value in network.named_parameters()}
     point = Posterior(zeros, torch.zeros(1, 1), skeleton=students.skeleton.Skeleton(network))
-    inputs = Inputs(("no", "yes"), TableEncoding({"age": Scaling(0.0, 0.0, 1.0)}), Reading(decimal=","))
+    inputs = Inputs(("no", "yes"), TableEncoding({"age": Scaling(0.0, 0.0, 1.0)}), Reading(decimal="comma"))
     (tmp_path / "new.csv").write_text("age;more\n3,5;1\n;2\n")
     found = Predictor(point, inputs).predict_file(tmp_path / "new.csv")
     assert found["p_yes"].tolist() == [0.5, 0.5]

@@ -14,12 +14,13 @@ if TYPE_CHECKING:
 
 # A header's columns are told apart by the one of these that it has most of, the first of them where it has none.
 SEPARATORS = ",;\t|"
+DECIMALS = {"point": ".", "comma": ","}
 
 
-def read_frame(path: Path, text_columns: Sequence[str] = (), decimal: str = ".") -> "pandas.DataFrame":
+def read_frame(path: Path, text_columns: Sequence[str] = (), decimal: str = "point") -> "pandas.DataFrame":
     """A `.csv`, `.tsv` or `.parquet` file as a data frame; `text_columns` stay text, so that 007 is not 7.
 
-    decimal: what stands before a number's decimals, in text files
+    decimal: `point` or `comma`, what stands before a number's decimals in text files
     """
     import pandas
 
@@ -30,7 +31,12 @@ def read_frame(path: Path, text_columns: Sequence[str] = (), decimal: str = ".")
         types = dict.fromkeys(text_columns, str)
         # utf-8-sig: without the mark that spreadsheets write first.
         return pandas.read_csv(
-            path, sep=_separator(path), decimal=decimal, dtype=types, encoding="utf-8-sig", low_memory=False
+            path,
+            sep=_separator(path),
+            decimal=DECIMALS[decimal],
+            dtype=types,
+            encoding="utf-8-sig",
+            low_memory=False,
         )
 
 

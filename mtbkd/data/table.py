@@ -14,7 +14,7 @@ import torch
 
 from mtbkd.data.assembly import assemble
 from mtbkd.data.distillation import DistillationData, Rows
-from mtbkd.data.frames import require_column
+from mtbkd.data.frames import DECIMALS, require_column
 from mtbkd.data.labels import check_is_classes, encode_labels
 from mtbkd.data.npz import existing
 from mtbkd.data.splits import Split, named_split
@@ -44,7 +44,7 @@ class TableConfig:
     inputs: str = "x"
     test_path: str | None = None
     ood_path: str | None = None
-    decimal: str = "."
+    decimal: str = "point"
     missing: str = "error"
     max_features: int = 1000
     max_categories: int = 100
@@ -57,7 +57,7 @@ class TableConfig:
             raise InputError(
                 "data.test_path and data.split_column both say which rows are test rows; give one of them"
             )
-        require_choice("data.decimal", self.decimal, (".", ","))
+        require_choice("data.decimal", self.decimal, DECIMALS)
         require_choice("data.missing", self.missing, ("error", "median"))
         require_fraction(
             labelled_fraction=self.labelled_fraction,

@@ -68,7 +68,7 @@ def read_table(path: Path, config: "TableConfig", named: Sequence[str]) -> "pand
 
 
 def read_columns(
-    path: Path, text: Sequence[str], named: Sequence[str] = (), decimal: str = ".", array: str = "x"
+    path: Path, text: Sequence[str], named: Sequence[str] = (), decimal: str = "point", array: str = "x"
 ) -> "pandas.DataFrame":
     """The file as a data frame.
 

@@ -233,14 +233,16 @@ def test_damaged_files_and_bad_settings_are_told(tmp_path):
 
 @pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
 def test_any_separator_a_byte_order_mark_and_decimal_commas(tmp_path, separator):
-    decimal = "." if separator == "," else ","
+    decimal, called = (".", "point") if separator == "," else (",", "comma")
     words = [["size", "label"], *([f"{i}{decimal}5", "ab"[i % 2]] for i in range(10))]
     text = "\n".join(separator.join(row) for row in words)
     (tmp_path / "mine.csv").write_text(text, encoding="utf-8-sig")
-    config = TableConfig(str(tmp_path / "mine.csv"), target="label", decimal=decimal)
+    config = TableConfig(str(tmp_path / "mine.csv"), target="label", decimal=called)
     assert load(config, 0).pool.raw[:, 0].tolist() == [i + 0.5 for i in load(config, 0).pool.index.tolist()]
     if decimal == ",":
-        with pytest.raises(InputError, match=r"'size' holds '0,5', with a decimal comma; set data\.decimal"):
+        with pytest.raises(
+            InputError, match=r"'size' holds '0,5', with a decimal comma; set data\.decimal=comma"
+        ):
             load(TableConfig(str(tmp_path / "mine.csv"), target="label"), 0)
 
 
