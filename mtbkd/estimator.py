@@ -21,9 +21,11 @@ from mtbkd.data.distillation import DistillationData, hash_inputs
 from mtbkd.errors import InputError
 from mtbkd.estimator_choices import Choices
 from mtbkd.estimator_file import StoredClassifier, read, write
+from mtbkd.estimator_hints import build_hints, check_layers
 from mtbkd.estimator_inputs import encoded, is_mixed, learn_encoding, with_unlabelled
 from mtbkd.estimator_listening import Lesson, listen
 from mtbkd.evaluation.scores import Scores, evaluate
+from mtbkd.features.transfer import FeatureTransfer
 from mtbkd.inference.engine import EngineConfig
 from mtbkd.noted_warnings import noted_warnings
 from mtbkd.prediction import Prediction
@@ -59,6 +61,8 @@ class MTBKDClassifier(ClassifierMixin, BaseEstimator):
     prior: what the teachers say of the student: 'dirichlet_mixture', 'dirichlet_product'
     concentration: pseudo-observations that a teacher is worth at one row; strength: power on the teachers' factor;
         temperature: of teachers and student in it; normalize: 'density', 'peak', 'none' (of the mixture)
+    features: 'none', or `mtbkd.features.hints.HintsConfig(layers={teacher: {its layer: the student's layer}})`, by
+        which layers of the student are drawn to layers of torch teachers
     hidden: widths of the student's hidden layers; network: in its place, an `nn.Module` from X's columns to one logit
         a class; prior_scale: standard deviation of the weight prior, divided by sqrt(inputs) of the unit
     inference: 'svi', 'map', 'hmc', ..., or an engine's configuration, as `mtbkd.inference.SVIConfig(steps=500)`
@@ -66,7 +70,7 @@ class MTBKDClassifier(ClassifierMixin, BaseEstimator):
     random_state: an int gives the same result each time; device: 'cpu', 'cuda', 'auto'; verbose: progress bars
 
     Fitted: `classes_`, `n_features_in_`, `feature_names_in_` (of a table), `teachers_` (name to fitted teacher),
-    `bank_`, `weights_` `[N, M]` and `prior_` (None without teachers), `posterior_`, `encoding_` (None of numbers
+    `bank_`, `weights_` `[N, M]`, `prior_` and `hints_` (None without), `posterior_`, `encoding_` (None of numbers
     alone), `mean_` and `scale_` `[D]` (0 and 1 where there is an encoding).
     """
 
@@ -82,6 +86,7 @@ class MTBKDClassifier(ClassifierMixin, BaseEstimator):
         strength: float = 1.0,
         temperature: float = 1.0,
         normalize: str = "density",
+        features: Any = "none",
         hidden: Sequence[int] = (32,),
         network: nn.Module | None = None,
         prior_scale: float = 3.0,
@@ -100,6 +105,7 @@ class MTBKDClassifier(ClassifierMixin, BaseEstimator):
         self.strength = strength
         self.temperature = temperature
         self.normalize = normalize
+        self.features = features
         self.hidden = hidden
         self.network = network
         self.prior_scale = prior_scale
@@ -151,12 +157,13 @@ class MTBKDClassifier(ClassifierMixin, BaseEstimator):
         choices.check_held_out(teachers, held_out)
         fitting.pick_device(self.device)
         student = self._student(x, None)
+        check_layers(choices.features, teachers, student, data.pool)
         shown = {"pool": Shown.of(X, values, codes)}
         if held_out is not None:
             shown["held_out"] = self._held_out(held_out, len(values))
             warn_of_rows_learned(teachers, shown["pool"], shown["held_out"])
 
-        self.bank_ = self.weights_ = self.prior_ = heard = None
+        self.bank_ = self.weights_ = self.prior_ = self.hints_ = heard = None
         self.teachers_: dict[str, Any] = {}
         if teachers:
             self.teachers_, banks = teach_and_ask(teachers, shown, targets, self.classes_.tolist(), seed)
@@ -165,7 +172,8 @@ class MTBKDClassifier(ClassifierMixin, BaseEstimator):
             heard = listen(choices, banks, labels, self._offer(x, data, seed))
             self.bank_, self.weights_ = heard.bank, heard.weights.teachers
             self.prior_ = registry.find("prior", self.prior).build(choices.prior, heard.bank, heard.weights)
-            student = self._student(x, self.prior_)
+            self.hints_ = build_hints(choices.features, self.teachers_, heard.bank, shown["pool"].rows)
+            student = self._student(x, self.prior_, self.hints_)
         self.posterior_ = fitting.fit(
             student, data, choices.inference, seed=seed, device=self.device, progress=bool(self.verbose)
         )
@@ -202,14 +210,14 @@ class MTBKDClassifier(ClassifierMixin, BaseEstimator):
         """What the student sees, `[N, D]` float32."""
         return torch.from_numpy(((X - self.mean_) / self.scale_).astype(np.float32))
 
-    def _student(self, x: Tensor, prior: Any) -> Student:
+    def _student(self, x: Tensor, prior: Any, hints: FeatureTransfer | None = None) -> Student:
         network = self.network
         if network is None:
             network = mlp(x.shape[1], [int(width) for width in self.hidden], len(self.classes_))
         elif not isinstance(network, nn.Module):
             raise InputError(f"network is of type {type(network).__name__}; give an nn.Module, or None")
         weight_prior = NormalWeights(self.prior_scale, "fan_in")
-        student = Student(network, prior, strength=self.strength, weight_prior=weight_prior)
+        student = Student(network, prior, strength=self.strength, weight_prior=weight_prior, hints=hints)
         check_output(student.skeleton, x, len(self.classes_))
         return student
 
@@ -281,7 +289,7 @@ class MTBKDClassifier(ClassifierMixin, BaseEstimator):
             teachers=self.teachers_,
             lesson=lesson,
             prior=self.prior_,
-            student=self._student(lesson.data.pool.x, self.prior_),
+            student=self._student(lesson.data.pool.x, self.prior_, self.hints_),
             label_only=self._student(lesson.data.pool.x, None),
             posterior=self.posterior_,
         )

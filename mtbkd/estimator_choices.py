@@ -11,11 +11,12 @@ from mtbkd.rules import check_held_out
 
 @dataclass(frozen=True)
 class Choices:
-    """Configurations of the methods; of the rules of listening, of the prior, of the engine."""
+    """Configurations of the methods; of the rules of listening, of the prior, of the hints, of the engine."""
 
     temperature: Any
     weighting: Any
     prior: Any
+    features: Any
     inference: Any
 
     @classmethod
@@ -25,6 +26,7 @@ class Choices:
             temperature=config_of("temperature", parameters["teacher_temperature"], "teacher_temperature"),
             weighting=config_of("weighting", parameters["weighting"]),
             prior=prior_of(parameters),
+            features=config_of("features", parameters["features"]),
             inference=config_of("inference", parameters["inference"]),
         )
 

@@ -121,6 +121,7 @@ def _problem(fitted: Fitted, shown: Shown, rows: Rows) -> Problem:
         missing={},
         weights=heard.weights,
         prior=fitted.prior,
+        hints=fitted.student.hints,
         strength=fitted.parameters["strength"],
         temperatures=dict(zip(names, heard.temperatures.unbind(), strict=True)),
     )
@@ -165,13 +166,12 @@ def _models(fitted: Fitted, compare: bool) -> tuple[Models, dict[str, float | No
 def _as_run(fitted: Fitted) -> RunConfig:
     """The classifier's choices as a run's configuration, for those who tell of runs."""
     parameters, choices = fitted.parameters, fitted.choices
-    none = {
-        group: registry.default_config(group, "none") for group in ("augmentation", "features", "tracking")
-    }
+    none = {group: registry.default_config(group, "none") for group in ("augmentation", "tracking")}
     chosen: dict[str, Any] = none | {
         "weighting": choices.weighting,
         "temperature": choices.temperature,
         "prior": choices.prior,
+        "features": choices.features,
         "inference": choices.inference,
         "report": registry.default_config("report", "page"),
     }

@@ -125,8 +125,8 @@ def _refuse_mixed(column: "pandas.Series") -> None:
     commas = present.astype(str).str.fullmatch(r"\s*[+-]?\d+,\d+\s*")
     if len(present) and commas.mean() > 0.5:
         raise InputError(
-            f"column '{column.name}' holds '{present.iloc[0]}', with a decimal comma; set data.decimal=comma (in Python: "
-            "read_csv(..., decimal=','))"
+            f"column '{column.name}' holds '{present.iloc[0]}', with a decimal comma; set data.decimal=comma (in "
+            "Python: read_csv(..., decimal=','))"
         )
     words = pandas.to_numeric(present, errors="coerce").isna().to_numpy()
     if 0 < words.sum() < len(words) / 2:
