@@ -182,6 +182,14 @@ def test_the_page_of_engines_lists_them_all():
     assert listed == sorted(path.stem for path in (conf_folder() / "inference").glob("*.yaml"))
 
 
+def test_the_page_on_the_report_has_its_sections():
+    listed = re.findall(r"^\| ([A-Z][^|]+) \|", (ROOT / "docs/start/report.md").read_text(), re.M)
+    files = [path for path in (ROOT / "mtbkd/report/sections").glob("*.py") if path.name != "__init__.py"]
+    code = "".join(path.read_text() for path in files)
+    assert len(listed) == len(files)
+    assert [title for title in listed if f'"{title}"' not in code] == []
+
+
 @pytest.mark.parametrize(("heading", "group"), [("Weightings", "weighting"), ("Temperatures", "temperature")])
 def test_a_table_lists_a_groups_methods(heading, group):
     section = TEACHERS.split(f"## {heading}")[1].split("\n## ")[0]
