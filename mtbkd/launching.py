@@ -21,6 +21,7 @@ def parallel_runs(hydra: Any) -> int:
     cores = os.cpu_count() or 1
     launcher = hydra.launcher
     target = str(launcher.get("_target_"))
+    slots: float = 1
     if "joblib" in target:
         jobs = int(launcher.get("n_jobs") or 1)
         slots = jobs if jobs > 0 else cores + 1 + jobs
@@ -29,8 +30,6 @@ def parallel_runs(hydra: Any) -> int:
     elif "hydra_ray_launcher" in target:
         ray = launcher.ray
         slots = int(ray.init.get("num_cpus") or cores) / float(ray.remote.get("num_cpus") or 1)
-    else:
-        slots = 1
     return max(1, int(min(slots, together(hydra) or slots)))
 
 
