@@ -7,6 +7,15 @@ from typing import Any
 
 from mtbkd.errors import nearest
 
+# What brings choices of Hydra's own groups that are not there.
+BROUGHT_BY = {
+    "joblib": 'pip install "mtbkd[launchers]"',
+    "submitit_local": 'pip install "mtbkd[launchers]"',
+    "submitit_slurm": 'pip install "mtbkd[launchers]"',
+    "optuna": 'pip install "mtbkd[launchers]"',
+    "ray": "pip install --no-deps hydra-ray-launcher",
+}
+
 
 def explain(error: Exception, conf: Path, words: Sequence[str]) -> str:
     """One line for people about an error of composition.
@@ -19,6 +28,8 @@ def explain(error: Exception, conf: Path, words: Sequence[str]) -> str:
     first = text.splitlines()[0]
     if isinstance(error, MissingConfigException) and error.options is not None:
         group, _, choice = str(error.missing_cfg_file).rpartition("/")
+        if group.startswith("hydra/") and choice in BROUGHT_BY:
+            return f"{group}={choice}: not installed; {BROUGHT_BY[choice]}"
         return f"{group}={choice}: unknown choice; {nearest(choice, error.options)}"
     if isinstance(error, OverrideParseException):
         if "missing EQUAL" in text:

@@ -1,5 +1,6 @@
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra.errors import MissingConfigException
 
 from mtbkd.cli import conf_folder
 from mtbkd.composition_errors import explain
@@ -46,3 +47,20 @@ def test_each_mistake_is_one_line_with_its_mend(words, told):
 def test_an_unknown_error_keeps_its_first_line():
     assert explain(ValueError("something\nmore"), conf_folder(), []) == "something"
     assert explain(ValueError(), conf_folder(), []) == "ValueError"
+
+
+@pytest.mark.parametrize(
+    ("missing", "told"),
+    [
+        ("hydra/launcher/joblib", 'hydra/launcher=joblib: not installed; pip install "mtbkd[launchers]"'),
+        (
+            "hydra/launcher/ray",
+            "hydra/launcher=ray: not installed; pip install --no-deps hydra-ray-launcher",
+        ),
+        ("hydra/sweeper/optuna", 'hydra/sweeper=optuna: not installed; pip install "mtbkd[launchers]"'),
+        ("hydra/launcher/jobs", "hydra/launcher=jobs: unknown choice; valid: basic"),
+    ],
+)
+def test_a_launcher_that_is_not_installed_is_told_with_what_brings_it(missing, told):
+    error = MissingConfigException("missing", missing, ["basic"])
+    assert explain(error, conf_folder(), []) == told
