@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LONGEST = 26
+NEAR = 0.05  # of the range: labels of points that are closer would overlap
 BELOW = 0.24  # single seeds lie under their mean, in rows
 
 
@@ -88,7 +89,7 @@ def quality_against_cost(
     means = np.array([one.mean for one in quality])
     costs = np.array(cost, float)
     axes.plot(costs[list(front)], means[list(front)], color=VERMILION, alpha=0.6, linewidth=1, zorder=1)
-    for i, (one, label) in enumerate(zip(quality, labels, strict=True)):
+    for i, one in enumerate(quality):
         if not (np.isfinite(costs[i]) and np.isfinite(one.mean)):
             continue
         on_it = i in front
@@ -98,15 +99,8 @@ def quality_against_cost(
         axes.plot(
             costs[i], one.mean, "o", color=colour, markersize=6, markerfacecolor=None if on_it else SURFACE
         )
-        axes.annotate(
-            label,
-            (costs[i], one.mean),
-            xytext=(5, 4),
-            textcoords="offset points",
-            fontsize=8,
-            color=INK,
-            weight="bold" if on_it else "normal",
-        )
+    for at, text in joined_labels(costs, means, labels):
+        axes.annotate(text, at, xytext=(5, 4), textcoords="offset points", fontsize=8, color=INK)
     known = costs[np.isfinite(costs) & (costs > 0)]
     if len(known) == len(costs) and known.max() > 5 * known.min():
         axes.set_xscale("log")
@@ -116,3 +110,26 @@ def quality_against_cost(
     axes.set(xlabel=cost_title, title=quality_title)
     axes.margins(x=0.12, y=0.1)
     return figure
+
+
+def joined_labels(
+    x: np.ndarray, y: np.ndarray, labels: Sequence[str]
+) -> list[tuple[tuple[float, float], str]]:
+    """Where labels stand and what they say: of points so close that theirs would overlap, one with all, `2, 4`.
+
+    x, y: `[n]`; points that are not finite have none
+    """
+    known = np.isfinite(x) & np.isfinite(y)
+    if not known.any():
+        return []
+    near = [NEAR * (float(np.ptp(values[known])) or 1.0) for values in (x, y)]
+    found: list[tuple[tuple[float, float], str]] = []
+    for i in np.flatnonzero(known):
+        at = (float(x[i]), float(y[i]))
+        for place, ((left, level), text) in enumerate(found):
+            if abs(at[0] - left) < near[0] and abs(at[1] - level) < near[1]:
+                found[place] = ((left, level), f"{text}, {labels[i]}")
+                break
+        else:
+            found.append((at, labels[i]))
+    return found

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from mtbkd.comparison.figures import interval_dots, quality_against_cost
+from mtbkd.comparison.figures import interval_dots, joined_labels, quality_against_cost
 from mtbkd.t_interval import Interval
 
 
@@ -51,3 +51,13 @@ def test_costs_of_one_size_are_not_logarithmic(cost):
     axes = quality_against_cost(cost, quality, ["1", "2"], [0], "Latency", "NLL").axes[0]
     assert axes.get_xscale() == "linear"
     assert len(axes.texts) == sum(map(math.isfinite, cost))
+
+
+def test_points_in_one_place_share_a_label():
+    x, y = np.array([1.0, 1.01, 2.0, np.nan]), np.array([0.5, 0.5, 0.9, 0.1])
+    assert joined_labels(x, y, ["1", "2", "3", "4"]) == [((1.0, 0.5), "1, 2"), ((2.0, 0.9), "3")]
+    # Of one size, and of one value.
+    same = np.array([5.0, 5.0])
+    assert joined_labels(same, np.array([0.1, 0.9]), ["1", "2"]) == [((5.0, 0.1), "1"), ((5.0, 0.9), "2")]
+    assert joined_labels(same, same, ["1", "2"]) == [((5.0, 5.0), "1, 2")]
+    assert joined_labels(np.array([np.nan]), np.array([1.0]), ["1"]) == []
