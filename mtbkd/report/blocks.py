@@ -50,10 +50,14 @@ class Heading:
 
 @dataclass(frozen=True)
 class Figures:
-    """Figures side by side; beside: blocks that stand to the right of them."""
+    """Figures side by side.
+
+    beside: blocks that stand to the right of them; tall_first: the next two stand beside the first, one below the other
+    """
 
     views: Sequence[FigureView]
     beside: "Sequence[Block]" = ()
+    tall_first: bool = False
     kind: ClassVar[str] = "figures"
 
 

@@ -30,10 +30,14 @@ POINTS = 200  # of a curve: more than the pixels it is drawn on
 
 
 def reliability_data(
-    predicted: "Predicted", y: ArrayLike, bins: int = calibration.BINS
+    predicted: "Predicted", y: ArrayLike, bins: int = calibration.BINS, repetitions: int = 1000
 ) -> calibration.Reliability:
-    """The numbers of a reliability diagram; its band is of a fixed seed, so that a page is the same each time."""
-    return calibration.reliability(*labelled(predicted, y), np.random.default_rng(0), bins=bins)
+    """The numbers of a reliability diagram; its band is of a fixed seed, so that a page is the same each time.
+
+    repetitions: simulated for the band, 1 where it is not looked at
+    """
+    known = labelled(predicted, y)
+    return calibration.reliability(*known, np.random.default_rng(0), repetitions=repetitions, bins=bins)
 
 
 @styled
@@ -92,7 +96,7 @@ def reliability_curves(
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8, linestyle=DASHED, zorder=1)
     for name, colour in series_colours(models).items():
-        data = reliability_data(models[name], y, bins)
+        data = reliability_data(models[name], y, bins, repetitions=1)
         filled = data.count > 0
         x, accuracy = data.confidence[filled], data.accuracy[filled]
         # marks carry the picture: a line between bins of few inputs jumps

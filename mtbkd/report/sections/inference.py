@@ -66,7 +66,7 @@ def _quantities(traces: ChainTraces) -> Iterator[Block]:
         shown.append(("slowest", traces.labels[q], traces.probs[..., q], what))
     for name, label, values, what in shown:
         yield Heading(what)
-        yield Figures(list(_chains(name, label, values)))
+        yield Figures(list(_chains(name, label, values)), tall_first=True)
 
 
 def _chains(name: str, label: str, values: np.ndarray) -> Iterator[FigureView]:

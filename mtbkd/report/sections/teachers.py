@@ -34,7 +34,7 @@ def section(content: ReportContent) -> Section:
         if found:
             blocks += [Heading("How the weights were found"), Figures(found)]
     if answers := [*_answers(content), *_sensitivity(content)]:
-        blocks += [Heading("What they say, and what hangs on it"), Figures(answers)]
+        blocks += [Heading("What they say, and what hangs on it"), Figures(answers, tall_first=True)]
     blocks += [Table(f"teachers-{i}", found) for i, found in enumerate(content.teacher_tables, 1)]
     return Section("teachers", "Teachers", "Teachers", blocks)
 
@@ -89,7 +89,7 @@ def _answers(content: ReportContent) -> Iterator[FigureView]:
     if test is None or not said:
         return
     if test.scored:
-        curves = {name: reliability_data(probs, test.y) for name, probs in said.items()}
+        curves = {name: reliability_data(probs, test.y, repetitions=1) for name, probs in said.items()}
         parts = {
             name: {"confidence": data.confidence, "accuracy": data.accuracy, "inputs": data.count}
             for name, data in curves.items()
