@@ -3,12 +3,14 @@
 import json
 import re
 import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
 
 nbformat = pytest.importorskip("nbformat")
 nbclient = pytest.importorskip("nbclient")
+config = pytest.importorskip("traitlets.config")
 pytest.importorskip("ipykernel")
 pytest.importorskip("ipywidgets")
 
@@ -27,15 +29,29 @@ def test_there_are_five_in_order():
     assert [path.name[:3] for path in NOTEBOOKS] == ["01_", "02_", "03_", "04_", "05_"]
 
 
+def executed(path, folder):
+    """The notebook, run from top to bottom in a folder of its own.
+
+    Kernel and client talk through files there: ports that two test workers choose at once can be the same ones."""
+    book = nbformat.read(shutil.copy(path, folder), as_version=4)
+    with tempfile.TemporaryDirectory(prefix="kernel") as sockets:  # their names must be short
+        channels = {"transport": "ipc", "ip": f"{sockets}/channel"}
+        client = nbclient.NotebookClient(
+            book,
+            timeout=300,
+            kernel_name="python3",
+            resources={"metadata": {"path": str(folder)}},
+            config=config.Config({"KernelManager": channels}),
+        )
+        client.execute()
+    return book
+
+
 @every_notebook
 def test_runs_without_error_or_warning(path, tmp_path, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))  # nobody's own start-up files
-    copy = Path(shutil.copy(path, tmp_path))
-    book = nbformat.read(copy, as_version=4)
-    nbclient.NotebookClient(
-        book, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
-    ).execute()
+    book = executed(path, tmp_path)
     outputs = [(cell.id, output) for cell in book.cells for output in cell.get("outputs", [])]
     said = [(where, output.text) for where, output in outputs if output.get("name") == "stderr"]
     assert not said
