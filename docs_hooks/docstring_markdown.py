@@ -10,6 +10,8 @@ import griffe
 
 # `probs: [S, N, K]`, `class_names, classes: ...`, and several on a line: `x: [N, D]; y: [N]`
 FIELD = re.compile(r"^(\*{0,2}\w+(?:, \w+)*): (.+)$")
+# Words that head a line and name no argument.
+WORDS = ("source", "sources", "returns", "raises", "fitted")
 PARAGRAPH = re.compile(r"^(Raises|Returns) ")
 
 
@@ -22,7 +24,7 @@ def as_markdown(text: str) -> str:
         if field:
             if not in_item and lines and lines[-1]:
                 lines.append("")
-            names = ", ".join(f"`{name}`" for name in field.group(1).split(", "))
+            names = ", ".join(named(name) for name in field.group(1).split(", "))
             lines.append(f"- {names}: {field.group(2)}")
             in_item = True
         elif in_item and line.startswith("  "):
@@ -36,6 +38,11 @@ def as_markdown(text: str) -> str:
             in_item = False
             lines.append(line)
     return "\n".join(lines)
+
+
+def named(name: str) -> str:
+    """An argument as code, another word that heads a line as a word."""
+    return f"*{name}*" if name.lower() in WORDS else f"`{name}`"
 
 
 class DocstringMarkdown(griffe.Extension):

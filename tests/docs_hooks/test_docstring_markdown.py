@@ -25,3 +25,9 @@ def test_formulas_and_sentences_are_left():
     assert as_markdown("    w: 1") == "    w: 1"
     assert as_markdown("A sentence of words: not a field.") == "A sentence of words: not a field."
     assert "    w: 1" in as_markdown(text)
+
+
+def test_a_source_is_no_argument():
+    assert (
+        as_markdown("bins: their number\nSource: Guo 2017") == "- `bins`: their number\n- *Source*: Guo 2017"
+    )
