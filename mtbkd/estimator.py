@@ -274,7 +274,7 @@ class MTBKDClassifier(ClassifierMixin, BaseEstimator):
 
         check_is_fitted(self)
         lesson = getattr(self, "_lesson", None)
-        if lesson is None or lesson.heard is None:
+        if lesson is None or self.prior_ is None:
             raise InputError(
                 "report: there are no teachers, which a report compares the student with; "
                 + ("call it before saving" if lesson is None else "give teachers, or call evaluate(X, y)")

@@ -103,7 +103,7 @@ class Predictor:
         """What the K classes are called."""
         return self.inputs.class_names
 
-    def predict(self, table: Mapping[str, Any]) -> Prediction:
+    def predict(self, table: "Mapping[str, Any] | pandas.DataFrame") -> Prediction:
         """Posterior draws of the class probabilities, `.probs [S, n, K]`, with their uncertainties and intervals.
 
         table: a data frame, or any `{column: [n] values}`, with the columns that the student learned from
@@ -111,7 +111,9 @@ class Predictor:
         """
         return self.posterior.predict(self.inputs.encoding.encode(table))
 
-    def summary(self, table: Mapping[str, Any], what: str = "the table") -> PredictionSummary:
+    def summary(
+        self, table: "Mapping[str, Any] | pandas.DataFrame", what: str = "the table"
+    ) -> PredictionSummary:
         """The same without draws, which of many rows would not fit into memory; what: how errors call the table."""
         return summarise(self.posterior, self.inputs.encoding.encode(table, what), len(self.class_names))
 
@@ -134,7 +136,7 @@ class Predictor:
         frame = read_columns(found, text, decimal=reading.decimal, array=reading.array)
         said = self.summary(frame, str(found))
         named = reading.id_column is not None and reading.id_column in frame
-        table = {"id": frame[reading.id_column].to_numpy() if named else range(len(frame))}
+        table: dict[str, Any] = {"id": frame[reading.id_column].to_numpy() if named else range(len(frame))}
         table["predicted"] = [self.class_names[k] for k in said.labels.tolist()]
         table |= {f"p_{name}": said.mean[:, k].numpy() for k, name in enumerate(self.class_names)}
         table["total"] = said.total.numpy()

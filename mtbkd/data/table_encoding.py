@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from mtbkd.errors import InputError, nearest
+
+if TYPE_CHECKING:
+    import pandas
 
 # What a category without a value is called.
 GAP = "(missing)"
@@ -47,7 +50,7 @@ class TableEncoding:
         """Inputs, D."""
         return len(self.numeric) + sum(map(len, [*self.categories.values(), *self.words.values()]))
 
-    def encode(self, table: Mapping[str, Any], what: str = "the table") -> Tensor:
+    def encode(self, table: "Mapping[str, Any] | pandas.DataFrame", what: str = "the table") -> Tensor:
         """Inputs `[n, D]` float32 of a data frame, or of any `{column: [n] values}`.
 
         what: how errors call the table. Raises `InputError` naming column and row for a column that is not there, for
@@ -70,7 +73,7 @@ class TableEncoding:
         if column.dtype.kind in "biuf":
             values[known] = column[known]
         else:
-            values[known] = [self._as_number(name, column[row], row, what) for row in known]
+            values[known] = [self._as_number(name, column[row], row, what) for row in known.tolist()]
         infinite = np.flatnonzero(~np.isfinite(values))
         if len(infinite):
             raise InputError(
