@@ -1,1 +1,1 @@
-"""Studies that produce the README's tables, one command each."""
+"""Studies that produce the tables of README and docs, one command each."""

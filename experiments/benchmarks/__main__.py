@@ -1,4 +1,4 @@
-"""All benchmarks, one after the other, and the table that the README shows.
+"""All benchmarks, one after the other, and their table, of which the README shows some rows.
 
     python -m experiments.benchmarks [--quick] [--only svi_step,gradient] [--device cuda] [--repeats N] [--out FOLDER]
     python -m experiments.benchmarks --table            # of the results that are there, without running anything
