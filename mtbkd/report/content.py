@@ -16,7 +16,6 @@ class TestPredictions:
 
     probs: `[N, K]` mean over draws; y: `[N]`, -1 where unlabelled
     total: `[N]` nats; epistemic: `[N]` nats, None for a point estimate
-    ids: `[N]` names of the inputs, None: their places
     """
 
     __test__ = False  # not a test, whatever pytest thinks of its name
@@ -25,7 +24,6 @@ class TestPredictions:
     y: np.ndarray
     total: np.ndarray
     epistemic: np.ndarray | None = None
-    ids: np.ndarray | None = None
 
     @property
     def scored(self) -> bool:

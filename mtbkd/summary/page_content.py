@@ -132,15 +132,12 @@ def counted(number: int, noun: str) -> str:
 
 
 def on_test(problem: Problem, findings: Findings) -> TestPredictions | None:
-    """The student on the test inputs, None where there are none."""
+    """The student on the test inputs, None where there are none, or where it says what is not a number."""
     said = findings.students["student"].get("test")
-    if said is None:
+    if said is None or not said.finite:
         return None
     epistemic = said.epistemic.numpy() if findings.several else None
-    test = problem.data.test
-    return TestPredictions(
-        said.mean.numpy(), test.y.numpy(), said.total.numpy(), epistemic, test.ids.astype(str)
-    )
+    return TestPredictions(said.mean.numpy(), problem.data.test.y.numpy(), said.total.numpy(), epistemic)
 
 
 def on_test_too(problem: Problem, findings: Findings) -> tuple[TestedModel, ...]:
