@@ -124,7 +124,7 @@ def joined_labels(
         return []
     near = [NEAR * (float(np.ptp(values[known])) or 1.0) for values in (x, y)]
     found: list[tuple[tuple[float, float], str]] = []
-    for i in np.flatnonzero(known):
+    for i in np.flatnonzero(known).tolist():
         at = (float(x[i]), float(y[i]))
         for place, ((left, level), text) in enumerate(found):
             if abs(at[0] - left) < near[0] and abs(at[1] - level) < near[1]:
