@@ -12,6 +12,8 @@ from torch import Tensor
 from torch.fx import GraphModule, Node
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from mtbkd.row_layout import rows_innermost
+
 Tensors = tuple[Tensor, ...]
 
 # Relative disagreement between compiled and eager results that still counts as rounding.
@@ -41,7 +43,7 @@ class Graph:
     def __init__(self, module: GraphModule, compiled: bool) -> None:
         self.module = module
         self.compiled: Callable[..., Tensors] | None = (
-            torch.compile(module, dynamic=False) if compiled else None
+            torch.compile(rows_innermost(module), dynamic=False) if compiled else None
         )
         self.trusted = False
 

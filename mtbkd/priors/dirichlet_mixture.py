@@ -25,6 +25,7 @@ from torch import Tensor
 
 from mtbkd.errors import require_at_least, require_choice, require_positive
 from mtbkd.priors.prior import TeacherPrior, log_mass, settings_of, teacher_precision
+from mtbkd.row_layout import with_rows_innermost
 from mtbkd.teachers.bank import TeacherBank
 from mtbkd.weighting.weights import Weights
 
@@ -83,7 +84,10 @@ class DirichletMixture(TeacherPrior):
         self.precision = s.float()
         self.slope = normalizer_slope(counts, normalize, self.num_known).float()
         largest = offset.max(-1).values
-        self.tensors = {"offset": (offset - largest[:, None]).float(), "counts": counts.float()}
+        self.tensors = {
+            "offset": (offset - largest[:, None]).float(),
+            "counts": with_rows_innermost(counts.float()),
+        }
         self.log_constant = largest
         if self.scale is not None:
             self.tensors["scale"] = self.scale.float()
@@ -96,7 +100,9 @@ class DirichletMixture(TeacherPrior):
         student, `[..., n, M]`."""
         given = self.given(tensors)
         counts = given["counts"]
-        fit = (counts @ log_q[..., None]).squeeze(-1)
+        fit = (counts * log_q[..., None, :]).sum(
+            -1
+        )  # one loop with the rest, where a product would be a call
         if "log_known" in given:
             fit = fit - counts.sum(-1) * log_mass(log_q, given["log_known"])
         return fit
