@@ -69,9 +69,9 @@ def turns(node: Node) -> bool:
     if any(shape is None or len(shape) != 3 for shape in given) or not given:
         return False
     if node.target in SOFTMAXES:
-        return node.args[SOFTMAXES[node.target]] == 2
+        return bool(node.args[SOFTMAXES[node.target]] == 2)
     operation: Any = node.target
-    return torch.Tag.pointwise in operation.tags and not operation._schema.is_mutable
+    return torch.Tag.pointwise in operation.tags and not bool(operation._schema.is_mutable)
 
 
 def turned(graph: Graph, node: Node) -> Node:
@@ -93,8 +93,9 @@ def transposed(graph: Graph, node: Node) -> Node:
     return call(graph, aten.transpose.int, node, 1, 2)
 
 
-def call(graph: Graph, target: Callable[..., Any], *args: Any, **kwargs: Any) -> Node:
+def call(graph: Graph, target: Callable[..., Any] | str, *args: Any, **kwargs: Any) -> Node:
     """A new operation, with its value's shape and dtype."""
+    assert callable(target)
     node = graph.call_function(target, args, kwargs)
     node.meta["val"] = target(*(value_of(one) if isinstance(one, Node) else one for one in args), **kwargs)
     return node

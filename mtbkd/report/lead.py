@@ -101,7 +101,7 @@ def _teachers_in_short(content: ReportContent, voices: TeacherVoices) -> str:
     mean = shares.mean(0)
     most, least = int(mean.argmax()), int(mean.argmin())
     said = (
-        f"Of its {len(names)} teachers {names[most]} mattered most, with {mean[most]:.0%} of the {what}, "
+        f"Of its {len(names)} teachers, {names[most]} mattered most, with {mean[most]:.0%} of the {what}, "
         f"{names[least]} least, with {mean[least]:.0%}"
     )
     found = ((content.metrics.get("teaching") or {}).get("sensitivity") or {}).get("teachers") or {}

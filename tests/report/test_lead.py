@@ -32,7 +32,7 @@ def test_two_sentences(content):
     assert list(lead(with_metrics(found, teaching=sensitive(a=0.01, b=0.3, c=0.06)))) == [
         "The Bayesian student is calibrated as far as 360 test inputs can tell (ECE 0.028; chance alone gives 0.020 to "
         "0.056), and its chains agree.",
-        "Of its 3 teachers b mattered most, with 70% of the responsibility for what it believes, c least, with 10%; "
+        "Of its 3 teachers, b mattered most, with 70% of the responsibility for what it believes, c least, with 10%; "
         "its answers hang on the precision of b and c.",
     ]
 
