@@ -20,7 +20,8 @@ from experiments.listening.paired_table import table
 from experiments.listening.problems import DIGITS
 from experiments.listening.study import Part, Settings, command, runs_of, way_of
 from experiments.listening.weightings import part
-from mtbkd.evaluation.calibration import ece, nll
+from mtbkd.evaluation.calibration import ece
+from mtbkd.evaluation.proper_scores import nll
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
