@@ -54,7 +54,7 @@ DRAWS, BINS = 63, 16
 # than the second: all quantities together.
 RIGHT, WRONG = 0.01, 1e-4
 
-HMC = HMCConfig(num_chains=DRAWS, warmup=40, draws=1, thin=8, warm_start=0, dtype="float64")
+HMC = HMCConfig(num_chains=DRAWS, warmup=40, draws=1, thin=8, warm_start=0, max_leapfrogs=64, dtype="float64")
 SVI = SVIConfig(
     guide="full",
     steps=150,

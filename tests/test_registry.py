@@ -71,7 +71,7 @@ def test_what_is_no_method_is_not_found(name):
 
 
 def test_defaults_are_the_dataclasss():
-    assert registry.default_config("inference", "hmc").draws == 300
+    assert registry.default_config("inference", "hmc").draws == 200
 
 
 def test_a_method_with_an_error_of_its_own_tells_it(tmp_path, monkeypatch):

@@ -23,7 +23,8 @@ PACKAGES = ("torch", "pyro-ppl", "numpyro", "jax", "blackjax", "posteriors", "mt
 class Options:
     """quick: seconds instead of minutes, figures mean nothing; repeats: rounds of turns; device: cpu, cuda
     problem: file of the digits posterior, None: made by the pipeline; draws, warmup, chains: of the HMC runs, None:
-    the benchmark's own; keep: folder of finished HMC runs, which are not done again, None: kept nowhere."""
+    the benchmark's own; keep: folder of finished HMC runs, which are not done again, None: kept nowhere; without: its
+    peers that are left out, names with commas."""
 
     quick: bool = False
     repeats: int | None = None
@@ -33,6 +34,7 @@ class Options:
     warmup: int | None = None
     chains: int | None = None
     keep: str | None = None
+    without: str | None = None
 
     @property
     def rounds(self) -> int:
@@ -71,6 +73,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     for name in ("draws", "warmup", "chains"):
         parser.add_argument(f"--{name}", type=int, help="of the hmc benchmark")
+    parser.add_argument("--without", help="peers that the hmc benchmark leaves out, names with commas: pyro")
     parser.add_argument(
         "--keep", help="folder of the hmc benchmark's finished runs: stopped, it goes on there"
     )

@@ -31,6 +31,7 @@ from experiments.benchmarks.peers import missing
 from experiments.benchmarks.problem import given_or_digits, made_up
 from experiments.benchmarks.result import Result, Row
 from experiments.benchmarks.turns import Ratio
+from mtbkd.errors import InputError, nearest
 from mtbkd.threads import available_cores
 
 OURS, PYRO = "ours", "pyro"
@@ -82,10 +83,13 @@ def benchmark(options: Options) -> Result:
     """All samplers by turns, for each number of chains."""
     device = options.torch_device
     skipped = {}
-    for peer in PEERS.values():
+    left_out = chosen(options.without)
+    for name, peer in PEERS.items():
         reason = missing(*peer.modules, device=device if "jax" in peer.modules else None)
         if peer.once and device.type == "cuda":
             reason = "it runs one chain after the other, which a GPU does not help"
+        if name in left_out:
+            reason = "left out by --without"
         if reason:
             skipped[peer.title] = reason
     names = [OURS, *(name for name, peer in PEERS.items() if peer.title not in skipped)]
@@ -106,6 +110,15 @@ def benchmark(options: Options) -> Result:
             figures |= figures_of(runs.runs, size)
     settings = {"data": problem.name, "repeats": rounds(options), "sizes": [vars(size) for size in sizes]}
     return Result("hmc", rows, skipped, figures, settings)
+
+
+def chosen(without: str | None) -> list[str]:
+    """Names of peers; raises `InputError` for one that is none."""
+    names = [] if without is None else without.split(",")
+    for name in names:
+        if name not in PEERS:
+            raise InputError(f"--without: peer '{name}' is unknown; {nearest(name, PEERS)}")
+    return names
 
 
 def rounds(options: Options) -> int:

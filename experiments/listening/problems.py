@@ -48,7 +48,15 @@ class Problem:
 SMALL: Mapping[str, tuple[tuple[str, ...], float]] = {
     "map": ((EAGER,), 3.0),
     "svi": ((EAGER,), 11.0),
-    "hmc": (("inference.num_chains=4", "inference.warmup=200", "inference.draws=200"), 60.0),
+    "hmc": (
+        (
+            "inference.num_chains=4",
+            "inference.warmup=200",
+            "inference.draws=200",
+            "inference.max_leapfrogs=64",
+        ),
+        60.0,
+    ),
 }
 DIGITS = Problem(
     "digits",

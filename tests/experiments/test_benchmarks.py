@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from experiments.benchmarks import __main__ as bench
-from experiments.benchmarks import gradient, growth, svi_step, turns
+from experiments.benchmarks import gradient, growth, hmc, svi_step, turns
 from experiments.benchmarks.command import Options
 from experiments.benchmarks.problem import made_up
 from experiments.benchmarks.result import Result, Row, markdown, rate_row, short, time_row
@@ -153,6 +153,13 @@ def test_the_picture_is_drawn(tmp_path):
 def test_options_are_handed_on_as_words():
     options = Options(quick=True, repeats=3, problem="p.npz")
     assert options.arguments() == ["--quick", "--repeats=3", "--device=cpu", "--problem=p.npz"]
+
+
+def test_peers_may_be_left_out_of_the_hmc_benchmark():
+    assert hmc.chosen(None) == []
+    assert hmc.chosen("pyro,numpyro") == ["pyro", "numpyro"]
+    with pytest.raises(InputError, match="peer 'pyroo' is unknown; did you mean 'pyro'"):
+        hmc.chosen("pyroo")
 
 
 def test_results_are_kept_by_benchmark(tmp_path):
