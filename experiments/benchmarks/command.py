@@ -55,7 +55,7 @@ class Options:
         """The same options as words of a command."""
         given = {
             name: getattr(self, name)
-            for name in ("repeats", "device", "problem", "draws", "warmup", "chains", "keep")
+            for name in ("repeats", "device", "problem", "draws", "warmup", "chains", "keep", "without")
             if getattr(self, name) is not None
         }
         return ["--quick"] * self.quick + [f"--{name}={value}" for name, value in given.items()]
