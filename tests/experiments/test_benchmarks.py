@@ -152,7 +152,13 @@ def test_the_picture_is_drawn(tmp_path):
 
 def test_options_are_handed_on_as_words():
     options = Options(quick=True, repeats=3, problem="p.npz", without="pyro")
-    assert options.arguments() == ["--quick", "--repeats=3", "--device=cpu", "--problem=p.npz", "--without=pyro"]
+    assert options.arguments() == [
+        "--quick",
+        "--repeats=3",
+        "--device=cpu",
+        "--problem=p.npz",
+        "--without=pyro",
+    ]
 
 
 def test_peers_may_be_left_out_of_the_hmc_benchmark():
