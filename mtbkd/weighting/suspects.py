@@ -1,6 +1,5 @@
 """Teachers that labels show to be worse than saying nothing: a wrong one must not ruin a student in silence."""
 
-import math
 import warnings
 from dataclasses import dataclass
 
@@ -8,6 +7,7 @@ import torch
 from torch import Tensor
 
 from mtbkd.rules import HeldOut
+from mtbkd.t_interval import t_interval
 from mtbkd.teachers.bank import TeacherBank
 
 # Fewer labels than this accuse nobody.
@@ -60,12 +60,12 @@ def suspects(bank: TeacherBank, labels: Tensor, weights: Tensor) -> list[Suspect
     probs = bank.take(rows).completed_probs().double()  # [M, n, K]
     scores = (probs - torch.nn.functional.one_hot(y, k)).square().sum(-1)  # [M, n]
     excess = scores - (1 - 1 / k)
-    bound = ROUNDING + t_quantile(n - 1) * excess.std(-1) / math.sqrt(n)
+    surely = [t_interval(one.numpy(), 1 - 2 * LEVEL).low for one in excess.cpu()]
     right = (probs.argmax(-1) == y).double().mean(-1)
     found = [
         Suspect(name, n, float(right[m]), float(scores[m].mean()), 1 - 1 / k, float(weights[m]))
         for m, name in enumerate(bank.names)
-        if float(excess[m].mean()) > float(bound[m]) and float(weights[m]) >= HEARD / bank.num_teachers
+        if surely[m] > ROUNDING and float(weights[m]) >= HEARD / bank.num_teachers
     ]
     return sorted(found, key=lambda one: -one.brier)
 
@@ -87,10 +87,3 @@ def warn_of_suspects(bank: TeacherBank, labels: Tensor, held_out: HeldOut | None
             f"{'them' if len(found) > 1 else 'it'} out, or let labels decide (teachers.select=auto, weighting=learned)",
             stacklevel=2,
         )
-
-
-def t_quantile(freedom: int) -> float:
-    """The 1 - `LEVEL` quantile of Student's t."""
-    from scipy.stats import t
-
-    return float(t.ppf(1 - LEVEL, freedom))
