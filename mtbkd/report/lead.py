@@ -1,5 +1,6 @@
 """The answer in two sentences: is it calibrated and did the chains agree, and which teachers mattered."""
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
@@ -7,6 +8,8 @@ from mtbkd.report.content import ReportContent, TeacherVoices
 from mtbkd.report.tables import student_of
 
 FEW = 0.15  # the ECE that chance alone gives a calibrated model, from which test inputs are too few to judge by it
+SMALL = 0.05  # the ECE that a student may have and still be called calibrated: its interval must end below
+ERRORS = 2.0  # standard errors of the accuracy, beyond which the mean confidence is too high or too low
 COUNTS = 0.05  # power-scaling sensitivity beyond chance, from which it counts
 # What became of inference where it converged, is doubtful, did not converge; by the kind of engine.
 CHAINS = ("its chains agree", "whether its chains agree is in doubt", "its chains do not agree")
@@ -27,21 +30,32 @@ WITHOUT = {
 }
 
 
-def calibration_verdict(
-    student: Mapping[str, Any],
-) -> Literal["calibrated", "overconfident", "underconfident", "untested", "unknown"]:
-    """Whether the ECE is within what chance gives a calibrated model, and else in which direction it errs; untested
-    where so few inputs would hide anything."""
+Calibration = Literal[
+    "calibrated", "unrefuted", "untested", "overconfident", "underconfident", "miscalibrated", "unknown"
+]
+
+
+def calibration_verdict(student: Mapping[str, Any]) -> Calibration:
+    """What the ECE says, against the band that chance gives a calibrated model and its own interval.
+
+    calibrated: within the band, and its interval ends at `SMALL` or below; unrefuted: within the band alone, which does
+    not confirm it; untested: so few inputs that they would hide anything. Beyond the band it is over- or
+    underconfident where the mean confidence is more than `ERRORS` standard errors from the accuracy, else
+    miscalibrated, in both directions.
+    """
     ece, high = student.get("ece"), student.get("ece_band_high")
     if ece is None or high is None:
         return "unknown"
     if ece <= high:
-        return "calibrated" if high <= FEW else "untested"
-    return (
-        "overconfident"
-        if (student.get("confidence") or 0) > (student.get("accuracy") or 0)
-        else "underconfident"
-    )
+        largest = student.get("ece_high")
+        confirmed = largest is not None and largest <= SMALL
+        return "untested" if high > FEW else "calibrated" if confirmed else "unrefuted"
+    accuracy, confidence, n = (student.get(key) for key in ("accuracy", "confidence", "n"))
+    if accuracy is None or confidence is None or not n:
+        return "miscalibrated"
+    if abs(confidence - accuracy) <= ERRORS * math.sqrt(accuracy * (1 - accuracy) / n):
+        return "miscalibrated"
+    return "overconfident" if confidence > accuracy else "underconfident"
 
 
 def lead(content: ReportContent) -> Iterator[str]:
@@ -50,6 +64,7 @@ def lead(content: ReportContent) -> Iterator[str]:
     if parts:
         good = calibration_verdict(content.metrics.get("student") or {}) in (
             "calibrated",
+            "unrefuted",
             "untested",
             "unknown",
         )
@@ -76,8 +91,14 @@ def _calibrated_in_short(content: ReportContent) -> str:
             f"the {student_of(content.metrics)} is calibrated as far as {student.get('n', 0):,} test inputs can tell "
             f"(ECE {student['ece']:.3f}; chance alone gives {low:.3f} to {high:.3f})"
         )
+    if verdict == "unrefuted":
+        return (
+            f"no miscalibration of the {student_of(content.metrics)} shows in {student.get('n', 0):,} test inputs "
+            f"(ECE {student['ece']:.3f}; chance alone gives {low:.3f} to {high:.3f})"
+        )
+    called = "miscalibrated in both directions" if verdict == "miscalibrated" else verdict
     return (
-        f"the {student_of(content.metrics)} is {verdict} "
+        f"the {student_of(content.metrics)} is {called} "
         f"(ECE {student['ece']:.3f}; chance alone gives at most {high:.3f})"
     )
 
@@ -106,7 +127,8 @@ def _teachers_in_short(content: ReportContent, voices: TeacherVoices) -> str:
     )
     found = ((content.metrics.get("teaching") or {}).get("sensitivity") or {}).get("teachers") or {}
     counts = [name for name, one in found.items() if (one["psens_beyond_chance"] or 0) > COUNTS]
-    if not found:
+    known = bool(found) and all(one["psens_beyond_chance"] is not None for one in found.values())
+    if not counts and not known:
         return said + "."
     if not counts:
         return f"{said}; its answers hang on no single one of them."

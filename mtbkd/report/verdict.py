@@ -63,8 +63,10 @@ def _headline(content: ReportContent) -> str:
     right = f"The student is right on {student['accuracy']:.1%} of test inputs"
     trust = {
         "calibrated": ", and its probabilities can be taken at their word",
+        "unrefuted": f"; no miscalibration shows in {student.get('n') or 0:,} test inputs",
         "overconfident": ", but it is overconfident",
         "underconfident": ", but it is underconfident",
+        "miscalibrated": ", but its probabilities are off in both directions",
         "untested": "; so few inputs do not tell whether its probabilities can be trusted",
         "unknown": "",
     }[calibration_verdict(student)]
@@ -81,7 +83,7 @@ def _tiles(content: ReportContent) -> Iterator[Tile]:
     beside = f"{alone['nll']:.3f} without teachers" if alone.get("nll") is not None else "nats per input"
     yield Tile("NLL", shown("nll", student), beside)
     if student.get("ece_band_high") is not None:
-        tones: dict[str, Tone] = {"calibrated": "good", "untested": "plain"}
+        tones: dict[str, Tone] = {"calibrated": "good", "unrefuted": "plain", "untested": "plain"}
         note = f"chance allows up to {student['ece_band_high']:.3f}"
         yield Tile(
             "Calibration error", shown("ece", student), note, tones.get(calibration_verdict(student), "bad")
@@ -139,14 +141,18 @@ def _calibration(student: Metrics) -> Iterator[Finding]:
         return
     ece, low, high = student["ece"], student["ece_band_low"], student["ece_band_high"]
     band = f"a perfectly calibrated student would show {low:.3f} to {high:.3f} here by chance"
-    if tone in ("calibrated", "untested"):
+    if tone in ("calibrated", "unrefuted", "untested"):
         good: Tone = "good" if tone == "calibrated" else "plain"
-        yield Finding(f"Its calibration error of {ece:.3f} is no more than chance: {band}.", good)
+        text = f"Its calibration error of {ece:.3f} is no more than chance: {band}"
+        if tone != "calibrated" and student.get("ece_high") is not None:
+            text += f"; the true error may be up to {student['ece_high']:.3f}"
+        yield Finding(f"{text}.", good)
     else:
         claimed = (
             f"it claims {student['confidence']:.1%} on average and is right on {student['accuracy']:.1%}"
         )
-        yield Finding(f"It is {tone}: {claimed}; ECE {ece:.3f}, where {band}.", "bad")
+        called = "miscalibrated in both directions" if tone == "miscalibrated" else tone
+        yield Finding(f"It is {called}: {claimed}; ECE {ece:.3f}, where {band}.", "bad")
 
 
 def _ood(content: ReportContent) -> Iterator[Finding]:

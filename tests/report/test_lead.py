@@ -71,6 +71,8 @@ def test_an_overconfident_student_is_called_so(content):
         ({"a": 0.1, "b": 0.1, "c": 0.1}, "hang on the precision of all of them."),
         ({"a": 0.1, "b": 0.0, "c": None}, "hang on the precision of a."),
         ({"a": 0.01, "b": 0.0, "c": 0.05}, "hang on no single one of them."),
+        ({"a": None, "b": None, "c": None}, "c least, with 10%."),  # constant answers
+        ({"a": 0.01, "b": 0.0, "c": None}, "c least, with 10%."),
     ],
 )
 def test_what_the_answers_hang_on(content, beyond, words):

@@ -83,7 +83,16 @@ def test_a_model_that_excluded_a_class_has_no_nll_to_compare(content):
         ({"ece": 0.1, "confidence": 0.80}, "underconfident"),
         ({"ece": 0.01}, "calibrated"),
         ({"ece": 0.2, "ece_band_high": 0.4}, "untested"),
-        ({"ece": 0.5, "ece_band_high": 0.4}, "underconfident"),
+        ({"ece": 0.5, "ece_band_high": 0.4, "confidence": 0.5}, "underconfident"),
+        ({"ece_high": 0.05}, "calibrated"),
+        ({"ece_high": 0.051}, "unrefuted"),
+        ({"ece_high": None}, "unrefuted"),
+        # a standard error of sqrt(.9 * .1 / 100) = .03 of an accuracy of .9
+        ({"ece": 0.1, "accuracy": 0.9, "n": 100, "confidence": 0.959}, "miscalibrated"),
+        ({"ece": 0.1, "accuracy": 0.9, "n": 100, "confidence": 0.961}, "overconfident"),
+        ({"ece": 0.1, "accuracy": 0.9, "n": 100, "confidence": 0.841}, "miscalibrated"),
+        ({"ece": 0.1, "accuracy": 0.9, "n": 100, "confidence": 0.839}, "underconfident"),
+        ({"ece": 0.1, "confidence": None}, "miscalibrated"),
         ({"ece_band_high": None}, "unknown"),
     ],
 )
@@ -93,6 +102,37 @@ def test_calibration_is_judged_against_its_band(content, changed, tone):
     if tone.endswith("confident"):
         assert tone in answer(changed).headline
         assert f"It is {tone}: it claims {changed.metrics['student']['confidence']:.1%}" in text(changed)
+
+
+def test_not_refuted_is_not_confirmed(content):
+    # 8 points overconfident on 100 inputs, which chance alone might make
+    changed = with_student(
+        content, n=100, accuracy=0.82, confidence=0.9, ece=0.105, ece_high=0.16, ece_band_high=0.12
+    )
+    found = answer(changed)
+    assert found.headline.endswith("82.0% of test inputs; no miscalibration shows in 100 test inputs")
+    assert found.lead[0].startswith(
+        "No miscalibration of the Bayesian student shows in 100 test inputs (ECE 0.105; chance alone gives 0.020 to "
+        "0.120)"
+    )
+    finding = next(one for one in found.findings if "calibration error" in one.text)
+    assert finding.text.endswith("the true error may be up to 0.160.")
+    tile = next(tile for tile in found.tiles if tile.label == "Calibration error")
+    assert (finding.tone, tile.tone) == ("plain", "plain")
+
+
+def test_errors_in_both_directions_are_called_so(content):
+    found = answer(with_student(content, ece=0.1))  # of a mean confidence of 94.0%, right on 94.7%
+    assert found.headline.endswith(", but its probabilities are off in both directions")
+    assert found.lead[0].startswith(
+        "The Bayesian student is miscalibrated in both directions (ECE 0.100; chance alone gives at most 0.056), "
+        "but its"
+    )
+    finding = next(one for one in found.findings if "ECE" in one.text)
+    assert finding.text.startswith(
+        "It is miscalibrated in both directions: it claims 94.0% on average and is right on 94.7%"
+    )
+    assert finding.tone == next(t for t in found.tiles if t.label == "Calibration error").tone == "bad"
 
 
 def test_few_inputs_praise_nobody(content):
