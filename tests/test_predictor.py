@@ -10,6 +10,7 @@ import tiny_runs
 import torch
 
 from mtbkd import InputError, Predictor, students
+from mtbkd.data.table import TableConfig, load
 from mtbkd.data.table_encoding import Scaling, TableEncoding
 from mtbkd.pipeline import run
 from mtbkd.posterior import Posterior
@@ -123,6 +124,31 @@ def test_a_point_has_no_epistemic_uncertainty(tmp_path):
     assert found["epistemic"].isna().all()
     inputs.write(tmp_path)
     assert Inputs.read(tmp_path) == inputs
+
+
+def test_true_and_false_are_read_as_the_student_learned_them(tmp_path):
+    """True, False and a gap, which takes the median 1/2: mean 1/2, deviation 1/sqrt(6). The student's logits are 0
+    and x."""
+    (tmp_path / "table.csv").write_text("flag,label,part\nTRUE,yes,pool\nNA,no,pool\nFALSE,no,pool\n")
+    config = TableConfig(str(tmp_path / "table.csv"), target="label", split_column="part", missing="median")
+    encoding = load(config, 0).encoding
+    network = students.mlp(1, [], 2)
+    linear = {
+        name: torch.tensor([[0.0], [1.0]] if value.ndim == 2 else [0.0, 0.0])[None, None]
+        for name, value in network.named_parameters()
+    }
+    posterior = Posterior(linear, torch.zeros(1, 1), skeleton=students.skeleton.Skeleton(network))
+    student = Predictor(posterior, Inputs(("no", "yes"), encoding))
+    expected = [1 / (1 + np.exp(-x)) for x in (6**0.5 / 2, 0, -(6**0.5) / 2)]
+    found = student.predict_file(tmp_path / "table.csv")["p_yes"].tolist()
+    assert found == pytest.approx(expected)
+    (tmp_path / "new.csv").write_text("flag\nTRUE\nFALSE\n")
+    assert student.predict_file(tmp_path / "new.csv")["p_yes"].tolist() == pytest.approx(expected[::2])
+    (tmp_path / "new.csv").write_text("flag\nTRUE\nmaybe\n")
+    with pytest.raises(
+        InputError, match="column 'flag' holds 'TRUE' at row 0, where the student learned numbers"
+    ):
+        student.predict_file(tmp_path / "new.csv")
 
 
 LIGHT = """

@@ -26,14 +26,14 @@ class Columns:
 
 
 def sort_columns(frame: "pandas.DataFrame", chosen: list[str], text: str | None) -> Columns:
-    """Numbers and booleans are numeric, everything else is a category.
+    """Numbers and booleans are numeric, with gaps or without; everything else is a category.
 
     Raises `InputError` for a column of dates, one of numbers with a few words in it, and for no column.
     """
-    from pandas.api.types import is_datetime64_any_dtype, is_numeric_dtype
+    from pandas.api.types import is_datetime64_any_dtype
 
     features = [name for name in chosen if name != text]
-    numeric = [name for name in features if is_numeric_dtype(frame[name])]
+    numeric = [name for name in features if _holds_numbers(frame[name])]
     categorical = [name for name in features if name not in numeric]
     for name in categorical:
         if is_datetime64_any_dtype(frame[name]):
@@ -48,10 +48,8 @@ def sort_columns(frame: "pandas.DataFrame", chosen: list[str], text: str | None)
 
 def check_values(frame: "pandas.DataFrame", columns: Columns, missing: str, what: str) -> None:
     """Raise `InputError` naming column and row for an infinite number and, unless imputed, a missing value."""
-    from pandas.api.types import is_numeric_dtype
-
     for name in columns.numeric:
-        if not is_numeric_dtype(frame[name]):
+        if not _holds_numbers(frame[name]):
             raise InputError(
                 f"{what}: column '{name}' holds words, in data.path it holds numbers; mend the file"
             )
@@ -116,6 +114,13 @@ def _check_pool(pool: "pandas.DataFrame", columns: Columns, max_categories: int)
     for name in columns.text:
         if not pool[name].str.contains(r"\w\w").any():
             raise InputError(f"text column '{name}' holds no word in the whole pool; choose another")
+
+
+def _holds_numbers(column: "pandas.Series") -> bool:
+    """Numbers and booleans, of which pandas makes objects where one is missing."""
+    from pandas.api.types import infer_dtype, is_numeric_dtype
+
+    return is_numeric_dtype(column) or (column.dtype == object and infer_dtype(column) == "boolean")
 
 
 def _refuse_mixed(column: "pandas.Series") -> None:

@@ -101,6 +101,24 @@ def test_columns_may_be_chosen_and_booleans_are_numbers(from_table):
     assert data.pool.raw.tolist() == [[1], [0], [1], [0]]
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_true_false_and_a_gap_are_numbers_too(from_table, tmp_path, suffix):
+    """Of the pool, 1, 0, 0 and a gap, the median is 0; the mean then 1/4, the deviation sqrt(3)/4."""
+    flag = np.array([True, False, False, None, None, True, False, True], object)
+    data = from_table(frame(flag=flag), suffix, columns=["flag"], missing="median")
+    high, low = 3**0.5, -(3**-0.5)
+    np.testing.assert_allclose(data.pool.x[:, 0], [high, low, low, low], rtol=1e-6)
+    np.testing.assert_allclose(data.test.x[:, 0], [high, low], rtol=1e-6)
+    np.testing.assert_array_equal(data.pool.raw[:, 0], [1, 0, 0, np.nan])
+    (tmp_path / "new.csv").write_text("flag\nTRUE\nFALSE\n")
+    same = from_table(
+        frame(flag=flag), suffix, columns=["flag"], missing="median", ood_path=str(tmp_path / "new.csv")
+    )
+    np.testing.assert_allclose(same.ood.x[:, 0], [high, high, low], rtol=1e-6)
+    with pytest.raises(InputError, match="column 'flag' has no value at row 3"):
+        from_table(frame(flag=flag), suffix, columns=["flag"])
+
+
 def test_npz_of_iris_equals_standardisation_by_hand(tmp_path):
     x, y = load_iris(return_X_y=True)
     np.savez(tmp_path / "iris.npz", x=x, y=np.where(np.arange(150) < 5, -1, y))
