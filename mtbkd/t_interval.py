@@ -11,12 +11,14 @@ from typing import TypeVar
 import numpy as np
 
 LEVEL = 0.95
+ROUNDING = 1e-9
 Key = TypeVar("Key", bound=Hashable)
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean and the half-width of its interval; the half is NaN for a single value and for an infinite mean."""
+    """A mean and the half-width of its interval; the half is NaN for a single value and for an infinite mean, and 0 for
+    values that are all equal, which tell nothing of their spread."""
 
     mean: float
     half: float
@@ -34,8 +36,9 @@ class Interval:
 
     @property
     def excludes_zero(self) -> bool:
-        """Whether the whole interval lies on one side of 0; never for a single value."""
-        return self.count > 1 and abs(self.mean) > self.half
+        """Whether the whole interval lies on one side of 0; never for one value, nor for equal ones: accuracies move in
+        steps of one input, so that two seeds with the same step are no proof."""
+        return self.count > 1 and abs(self.mean) > self.half > 0
 
 
 def t_interval(values: Sequence[float | None] | np.ndarray, level: float = LEVEL) -> Interval:
@@ -53,6 +56,8 @@ def t_interval(values: Sequence[float | None] | np.ndarray, level: float = LEVEL
     mean = float(found.mean())
     if n == 1:
         return Interval(mean, math.nan, 1)
+    if np.ptp(found) <= ROUNDING * np.abs(found).max():
+        return Interval(mean, 0.0, n)
     quantile = float(stdtrit(n - 1, (1 + level) / 2))
     return Interval(mean, quantile * float(found.std(ddof=1)) / math.sqrt(n), n)
 

@@ -35,6 +35,15 @@ def test_few_and_missing_values():
     assert math.isnan(t_interval([]).mean)
 
 
+def test_equal_values_prove_nothing():
+    for values in ([0.5, 0.5], [0.975 - 0.95, 0.95 - 0.925], [0.0, 0.0, 0.0]):
+        found = t_interval(values)
+        assert found.mean == pytest.approx(values[0])
+        assert found.half == 0
+        assert not found.excludes_zero
+    assert t_interval([0.5, 0.5, 0.6]).half > 0
+
+
 def test_differences_are_taken_pair_by_pair():
     one = {0: 1.0, 1: 2.0, 2: 4.0}
     other = {2: 3.0, 1: 1.5, 0: 0.5, 3: 100.0}

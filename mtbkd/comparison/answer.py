@@ -70,8 +70,10 @@ def against_baseline(row: Row, found: Comparison) -> Iterator[str]:
     size = (
         f"On test rows its {heading(score)} is {abs(gap.mean):.{places}f} {side} that of {row.baseline.name}"
     )
-    if math.isnan(gap.half):
+    if gap.count == 1:
         yield f"{size}, on the one seed that both have."
+    elif gap.half == 0:
+        yield f"{size}, the same on each of {gap.count} shared seeds: how sure that is cannot be told."
     else:
         sure = "which excludes 0" if gap.excludes_zero else "which includes 0"
         yield (

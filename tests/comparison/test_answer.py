@@ -18,7 +18,7 @@ def texts(found):
 def write_all(folder, validation, test, seeds=3):
     for weighting in validation:
         for seed in range(seeds):
-            wobble = 0.01 * seed
+            wobble = 0.01 * seed * (1.5 if weighting == "entropy" else 1)
             write_run(
                 folder / f"{weighting}{seed}",
                 seed,
