@@ -61,9 +61,14 @@ class Rowwise:
         )
 
 
-def read_table(path: Path, config: "TableConfig", named: Sequence[str]) -> "pandas.DataFrame":
-    """The file as a data frame; named: arrays of an npz beside its inputs. Raises as `read_columns`."""
+def read_table(
+    path: Path, config: "TableConfig", named: Sequence[str], categorical: Sequence[str] = ()
+) -> "pandas.DataFrame":
+    """The file as a data frame; named: arrays of an npz beside its inputs; categorical: columns that are categories,
+    whatever they hold here. Raises as `read_columns`."""
     text = [name for name in (config.id_column, config.text_column) if name]
+    if path.suffix.lower() != ".parquet":  # which tells itself what is text
+        text += categorical
     return read_columns(path, text, named, config.decimal, config.inputs)
 
 
@@ -122,7 +127,8 @@ def _more(
     if given is None:
         return None
     path = existing(given, setting)
-    frame = read_table(path, config, [name for name in needed if name not in all_of(shown)])
+    categorical = [name for part in shown for name in part.categorical]
+    frame = read_table(path, config, [name for name in needed if name not in all_of(shown)], categorical)
     for name in needed:
         require_column(frame, name, path, setting)
     for part in shown:

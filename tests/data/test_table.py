@@ -178,6 +178,36 @@ def test_another_file_may_be_out_of_distribution(from_table, tmp_path):
         from_table(ood_path=str(tmp_path / "other.csv"))
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_categories_of_digits_are_text_in_the_other_files_too(from_table, tmp_path, suffix):
+    """Alone, 007 would be read as the number 7, beside a gap as 7.0, and TRUE as True: none is a category."""
+    settings = {
+        "split_column": None,
+        "id_column": None,
+        "columns": ["ward"],
+        "missing": "median",
+        "validation_fraction": 0.0,
+    }
+    ward = ["A12", "007", "TRUE", "A12", "007", "TRUE", "A12", None]
+
+    def parts(test, ood):
+        for name, values in (("test", test), ("ood", ood)):
+            other = frame(ward=None)[: len(values)].assign(ward=values, label="yes")
+            path = tmp_path / f"{name}{suffix}"
+            other.to_csv(path, index=False) if suffix == ".csv" else other.to_parquet(path)
+        files = {f"{name}_path": str(tmp_path / f"{name}{suffix}") for name in ("test", "ood")}
+        return from_table(frame(ward=ward, label=["yes", "no"] * 4), suffix, **settings, **files)
+
+    data = parts(["007", "007"], ["TRUE", "TRUE"])
+    # one input each for (missing), 007, A12 and TRUE, in the order of their names
+    assert data.test.x.tolist() == [[0, 1, 0, 0]] * 2
+    assert data.ood.x.tolist() == [[0, 0, 0, 1]] * 2
+    assert data.test.table["ward"].tolist() == ["007", "007"]
+    data = parts(["007", None], ["TRUE", "FALSE"])
+    assert data.test.x.tolist() == [[0, 1, 0, 0], [1, 0, 0, 0]]
+    assert data.ood.x.tolist() == [[0, 0, 0, 1], [0, 0, 0, 0]]
+
+
 def test_a_split_by_seed_and_a_labelled_share(from_table):
     table = pandas.DataFrame({"x": np.arange(100.0), "label": np.arange(100) % 4})
     data = from_table(table, labelled_fraction=0.25, seed=3)
