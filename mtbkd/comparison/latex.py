@@ -10,6 +10,8 @@ from mtbkd.t_interval import Interval
 SPECIAL = {
     **{character: f"\\{character}" for character in "&%$#_{}"},
     **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"},
+    # After the end of a line, a star and what is in brackets are arguments of it.
+    **{character: f"{{{character}}}" for character in "[]*"},
     **{"<": r"\textless{}", ">": r"\textgreater{}", "–": "--", "\n": " ", "\t": " "},
 }
 ARROWS = {"larger": r" $\uparrow$", "smaller": r" $\downarrow$", None: ""}
