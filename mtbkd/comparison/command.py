@@ -75,17 +75,23 @@ def main(words: Sequence[str] | None = None) -> NoReturn:
     out = told.out or (told.folders[0] if len(told.folders) == 1 else Path())
     try:
         found = comparison_of(read_runs(told.folders), told.baseline, told.scores, told.model)
-        written = write_files(found, out, told.folders)
     except InputError as error:
-        print(f"mtbkd-compare: {error}", file=sys.stderr)
-        sys.exit(2)
+        refuse(str(error))
     except OSError as error:
-        print(
-            f"mtbkd-compare: cannot write '{error.filename}' ({error.strerror}); choose another --out",
-            file=sys.stderr,
+        refuse(
+            f"cannot read '{error.filename}' ({error.strerror}); make it readable, or leave its folder out"
         )
-        sys.exit(2)
+    try:
+        written = write_files(found, out, told.folders)
+    except OSError as error:
+        refuse(f"cannot write '{error.filename}' ({error.strerror}); choose another --out")
     print(summary(found))
     for path in written:
         print(path)
     sys.exit(0)
+
+
+def refuse(message: str) -> NoReturn:
+    """Tell of bad input in one line, and exit."""
+    print(f"mtbkd-compare: {message}", file=sys.stderr)
+    sys.exit(2)

@@ -2,6 +2,7 @@ import pandas as pd
 import pytest
 from stub_runs import write_run
 
+from mtbkd.comparison import runs
 from mtbkd.comparison.command import main
 
 
@@ -75,6 +76,16 @@ def test_bad_input_is_one_line(compare, machines, words, told):
     assert (code, out, len(err)) == (2, [], 1)
     assert err[0].startswith("mtbkd-compare: ")
     assert told in err[0]
+
+
+def test_what_cannot_be_read_is_not_told_as_what_cannot_be_written(compare, machines, monkeypatch):
+    def unreadable(place):
+        raise PermissionError(13, "Permission denied", f"{place}/.outcomes")
+
+    monkeypatch.setattr(runs, "outcomes", unreadable)
+    code, out, err = compare("laptop")
+    assert (code, out, len(err)) == (2, [], 1)
+    assert err[0].startswith("mtbkd-compare: cannot read 'laptop/.outcomes' (Permission denied)")
 
 
 def test_help_has_examples(compare):
