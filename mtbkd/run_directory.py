@@ -161,6 +161,8 @@ def read_record(folder: Path) -> dict[str, Any] | None:
         stored: dict[str, Any] = json.loads(path.read_text())
         if not isinstance(stored, dict) or not {"state", "hash", "config"} <= stored.keys():
             raise ValueError("state, hash or config is missing")
+        if not isinstance(stored["config"], dict):
+            raise ValueError("config is no mapping")
     except FileNotFoundError:
         return None
     except ValueError as error:

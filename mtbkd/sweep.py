@@ -5,20 +5,21 @@ comparison and exit code need to know of both.
 """
 
 import json
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-Result = Literal["finished", "bad input", "failed"]
+Result = Literal["finished", "bad input", "failed", "damaged"]
 
 
 @dataclass(frozen=True)
 class Outcome:
     """How one run ended: its folder's name, the result, its configuration, and what went wrong.
 
-    command: what does it again; before: whether it was finished already
+    state: damaged where its file cannot be read; command: what does it again; before: whether it was finished already
     """
 
     run: str
@@ -42,13 +43,24 @@ def clear(sweep: Path) -> None:
 
 
 def note(sweep: Path, number: int, outcome: Outcome) -> None:
-    """Tell how the sweep's run of that number ended."""
-    folder = sweep / ".outcomes"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{number}.json").write_text(json.dumps(asdict(outcome), default=str))
+    """Tell how the sweep's run of that number ended, whole or not at all."""
+    path = sweep / ".outcomes" / f"{number}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}-{os.getpid()}")
+    temporary.write_text(json.dumps(asdict(outcome), default=str))
+    temporary.replace(path)
 
 
 def outcomes(sweep: Path) -> list[Outcome]:
-    """What was told, in the order of the runs."""
-    files = sorted((sweep / ".outcomes").glob("*.json"), key=lambda path: int(path.stem))
-    return [Outcome(**json.loads(path.read_text())) for path in files]
+    """What was told, in the order of the runs; of a damaged file that it is."""
+    files = sorted((sweep / ".outcomes").glob("[0-9]*.json"), key=lambda path: int(path.stem))
+    return [read(path) for path in files]
+
+
+def read(path: Path) -> Outcome:
+    """What one file tells; a damaged one has its own name in the place of the run's."""
+    try:
+        return Outcome(**json.loads(path.read_text()))
+    except (TypeError, ValueError) as error:
+        told = f"'{path}' is damaged ({error}); do the sweep again: what is finished stays"
+        return Outcome(f"{path.parent.name}/{path.name}", "damaged", {}, told)

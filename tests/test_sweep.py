@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from mtbkd import pipeline
@@ -27,6 +29,24 @@ def test_outcomes_come_back_in_the_order_of_the_runs(tmp_path):
     clear(tmp_path)
     assert outcomes(tmp_path) == []
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_outcome_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    note(tmp_path, 0, Outcome("x", "failed", {}, "first"))
+    write = Path.write_text
+
+    def cut_short(path, text):
+        write(path, text[:10])
+        raise OSError("no space left")
+
+    monkeypatch.setattr(Path, "write_text", cut_short)
+    with pytest.raises(OSError, match="no space left"):
+        note(tmp_path, 0, Outcome("x", "finished", {}))
+    assert outcomes(tmp_path) == [Outcome("x", "failed", {}, "first")]
+
+
+def test_what_is_not_known_of_is_not_finished():
+    assert exit_code(["finished", "damaged"]) == 1
 
 
 def test_a_sweep_does_only_what_is_left(mtbkd, words, tmp_path, monkeypatch):

@@ -86,14 +86,17 @@ def read_runs(folders: Iterable[Path | str]) -> list[Run]:
 
 
 def refused_in(place: Path, title: str, below: list[Run]) -> list[Run]:
-    """The runs that the sweep in this folder refused, unless they were done since."""
+    """The runs that the sweep in this folder refused, unless they were done since, and those it cannot tell of."""
     done = {run.name: run for run in below}
+    numbers = {run.number for run in below}
     refused = []
     for number, told in enumerate(outcomes(place)):
         name = title + told.run
         if told.state == "bad input" and (name not in done or differing(told.config, done[name].config)):
             config = flatten(told.config)
             refused.append(Run(name, None, told.state, config, told.error, told.command, number=number))
+        elif told.state == "damaged" and number not in numbers:
+            refused.append(Run(name, None, told.state, error=told.error, number=number))
     return refused
 
 
@@ -104,9 +107,31 @@ def read_run(folder: Path, title: str, place: Path) -> Run:
     try:
         record = read_record(folder)
         assert record is not None
-        metrics = json.loads((folder / "metrics.json").read_text()) if record["state"] == "finished" else {}
-    except (InputError, OSError, ValueError) as error:
+        metrics = read_metrics(folder) if record["state"] == "finished" else {}
+        return run_of(name, folder, record, metrics)
+    except (InputError, OSError) as error:
         return Run(name, folder, "damaged", error=str(error))
+    except (AttributeError, TypeError, ValueError) as error:  # something inside is not what a run writes
+        told = (
+            f"run.json or metrics.json in '{folder}' is damaged ({error}); do the run again with fresh=true"
+        )
+        return Run(name, folder, "damaged", error=told)
+
+
+def read_metrics(folder: Path) -> Mapping[str, Any]:
+    """What a finished run's metrics.json says; raises `InputError` for a damaged one."""
+    path = folder / "metrics.json"
+    try:
+        metrics = json.loads(path.read_text())
+        if not isinstance(metrics, dict):
+            raise ValueError("no mapping")
+    except ValueError as error:
+        raise InputError(f"'{path}' is damaged ({error}); do the run again with fresh=true") from error
+    return metrics
+
+
+def run_of(name: str, folder: Path, record: Mapping[str, Any], metrics: Mapping[str, Any]) -> Run:
+    """One run of what its run.json and metrics.json say."""
     return Run(
         name,
         folder,

@@ -1,5 +1,6 @@
 import math
 
+import pytest
 from stub_runs import write_run
 
 from mtbkd.comparison.runs import read_runs
@@ -46,6 +47,41 @@ def test_a_run_that_found_anothers_folder_is_told_once_until_it_is_done(tmp_path
     config = {"seed": 0, "weighting": {"name": "uniform"}, "threads": 2}
     note(tmp_path, 0, Outcome("x", "bad input", config, "no file"))
     assert [(run.state, run.folder) for run in read_runs([tmp_path])] == [("finished", folder)]
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("metrics.json", "[]"),
+        ("metrics.json", "null"),
+        ("metrics.json", '{"timing": {}, "student": 5}'),
+        ("metrics.json", '{"timing": [1]}'),
+        ("run.json", '{"state": "finished", "hash": "x", "config": null}'),
+        ("run.json", '{"state": "finished", "hash": "x", "config": [1]}'),
+    ],
+)
+def test_a_damaged_run_leaves_the_others(tmp_path, file, content):
+    write_run(tmp_path / "good")
+    (write_run(tmp_path / "bad") / file).write_text(content)
+    found = {run.name: run for run in read_runs([tmp_path])}
+    assert {name: run.state for name, run in found.items()} == {"good": "finished", "bad": "damaged"}
+    assert "is damaged" in found["bad"].error
+
+
+@pytest.mark.parametrize("content", ["", "[1]", "{}", '{"run": "x"'])
+def test_a_damaged_outcome_leaves_the_others(tmp_path, content):
+    write_run(tmp_path / "x")
+    note(tmp_path, 0, Outcome("x", "finished", {}))
+    (tmp_path / ".outcomes" / "1.json").write_text(content)
+    found = {run.name: run for run in read_runs([tmp_path])}
+    assert {name: run.state for name, run in found.items()} == {
+        "x": "finished",
+        ".outcomes/1.json": "damaged",
+    }
+    assert "is damaged" in found[".outcomes/1.json"].error
+    # A folder that tells of the same run says enough.
+    number(write_run(tmp_path / "y", seed=1), 1)
+    assert {run.name: run.state for run in read_runs([tmp_path])} == {"x": "finished", "y": "finished"}
 
 
 def test_scores_of_all_models_by_dotted_names(tmp_path):
