@@ -33,8 +33,15 @@ def label_terms(posterior: Posterior, data: DistillationData | tuple[Tensor, Ten
 
     data: what it was fitted to, as `fit` takes it: unlabelled rows have none
     Raises `InputError` where there is no label, and where rows that augmentation made have kept their labels: one left
-    out alone is still told by its copies.
+    out alone is still told by its copies. And where draws are of p^(1/T), T other than 1: of them a label's term would
+    have to be taken away 1 / T times.
     """
+    heat = posterior.posterior_temperature
+    if heat != 1:
+        raise InputError(
+            f"label terms: draws are of p^(1/T) with posterior_temperature={heat:g}, and to leave a label out by "
+            "reweighting them as draws of p would be wrong; leave out fitted_to, or fit with posterior_temperature=1"
+        )
     if isinstance(data, DistillationData):
         pool = data.pool
         x, y, ids = pool.x, pool.y, pool.ids

@@ -94,6 +94,11 @@ class Posterior:
         return self.log_density.shape[1]
 
     @property
+    def posterior_temperature(self) -> float:
+        """T, where draws are of p^(1/T) and not of p itself: of engines that can be told to."""
+        return float(self.meta.get("config", {}).get("posterior_temperature", 1.0))
+
+    @property
     def num_weights(self) -> int:
         """Numbers in one draw, held ones included; of a student, its network's."""
         drawn = sum(v[0, 0].numel() for v in self.of_network(self.values).values())
@@ -233,7 +238,8 @@ class Posterior:
         """ArviZ's InferenceData: log density, predictive probabilities at held-out inputs `x [Q, ...]`, scalar sites.
 
         ids: names of the Q inputs; class_names: K names; y: `[Q]` their labels, -1 unknown
-        fitted_to: the data of the fit, for the log-likelihood of its labels, which `az.loo` and `az.compare` need
+        fitted_to: the data of the fit, for the log-likelihood of its labels, which `az.loo` and `az.compare` need;
+            raises `InputError` where draws are of p^(1/T), T other than 1
         weight_prior: a student's, for draws of it at the same inputs; left out: by the posterior's own record, where
             that is of a normal
         weights: the network's weights too (thousands of variables make ArviZ slow)

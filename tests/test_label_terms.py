@@ -1,5 +1,7 @@
 """Each label's log-likelihood by draw, and leaving labels out by it against exact leave-one-out."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -103,3 +105,14 @@ def pool_of(ids: np.ndarray, index: torch.Tensor) -> DistillationData:
     rows = Rows(X, Y, ids, index)
     none = rows.take(torch.arange(0))
     return DistillationData("ten", rows, none, none, ("left", "right"), Y)
+
+
+@pytest.mark.parametrize("heat", [0.5, 2.0])
+def test_draws_of_another_density_have_no_terms(heat):
+    own = exact_draws(40, chains=2)
+    tempered = replace(own, meta={"config": {"posterior_temperature": heat}})
+    with pytest.raises(InputError, match=f"posterior_temperature={heat:g}"):
+        tempered.to_arviz(X, fitted_to=(X, Y))
+    assert "log_likelihood" not in tempered.to_arviz(X).groups()
+    untempered = replace(own, meta={"config": {"posterior_temperature": 1}})
+    assert "log_likelihood" in untempered.to_arviz(X, fitted_to=(X, Y)).groups()

@@ -91,8 +91,8 @@ def diagnose(posterior: Posterior, held_out: Prediction) -> Diagnostics:
     log_density, probs = posterior.log_density.numpy(), held_out.by_chain.flatten(2).numpy()
     starts = superchains_of(posterior)
     if kind == "stochastic gradient":
-        heat, asked = posterior.info.get("temperature"), config.get("posterior_temperature", 1.0)
-        heat = None if heat is None else heat / asked
+        heat = posterior.info.get("temperature")
+        heat = None if heat is None else heat / posterior.posterior_temperature
         return diagnose_stochastic_gradient(log_density, probs, heat=heat, superchains=starts)
     diverging, accept = stats.get("diverging"), stats.get("accept")
     return diagnose_chains(

@@ -91,6 +91,11 @@ def why_no_log_likelihood(pool: Rows, student: Posterior, kind: Kind) -> str | N
         return "there are no labels"
     if kind in ("point", "ensemble"):
         return f"{DRAWS_ARE[kind]} cannot be reweighted to leave one out"
+    if student.posterior_temperature != 1:
+        return (
+            f"draws are of p^(1/T) with posterior_temperature={student.posterior_temperature:g}, and to leave one out "
+            "by reweighting them would be wrong"
+        )
     if bool((labelled & pool.made).any()):
         return "rows that augmentation made have labels too, which tell what is left out"
     if numbers > MOST_TERMS:

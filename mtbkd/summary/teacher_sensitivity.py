@@ -39,7 +39,9 @@ def teacher_sensitivity(problem: Problem, student: Posterior, x: Tensor) -> dict
     count = thinned.num_chains * thinned.num_draws
     if kind in ("point", "ensemble") or count < MIN_WEIGHTS or problem.strength == 0:
         return None
-    influence = problem.strength * influence_of(problem.prior, thinned, problem.data.pool.x)
+    # Of draws of p^(1/T) a teacher's part of the log density counts 1 / T times.
+    strength = problem.strength / student.posterior_temperature
+    influence = strength * influence_of(problem.prior, thinned, problem.data.pool.x)
     said = thinned.predict(x)
     top = said.by_chain[:, :, torch.arange(len(said)), said.labels]
     found = evaluation.sensitivity(influence.numpy(), top.numpy())

@@ -209,6 +209,9 @@ def test_why_there_are_no_terms(name, runs, monkeypatch):
     assert files.why_no_log_likelihood(unlabelled, own, kind) == "there are no labels"
     made = dataclasses.replace(pool, index=torch.full_like(pool.index, -1))
     assert "augmentation" in files.why_no_log_likelihood(made, own, kind)
+    config = own.meta["config"] | {"posterior_temperature": 0.5}
+    cold = dataclasses.replace(own, meta=own.meta | {"config": config})
+    assert "posterior_temperature=0.5" in files.why_no_log_likelihood(pool, cold, kind)
     numbers = int((pool.y >= 0).sum()) * own.num_chains * own.num_draws
     monkeypatch.setattr(files, "MOST_TERMS", numbers)
     assert files.why_no_log_likelihood(pool, own, kind) is None

@@ -149,6 +149,17 @@ def test_what_is_told_is_of_the_most_probable_class_at_the_strength_of_the_run(c
         assert twice["teachers"][name]["change_per_percent"] == pytest.approx(2 * said["change_per_percent"])
 
 
+def test_of_draws_of_a_power_of_the_density_a_teacher_counts_so_much_more(chains):
+    problem, posterior = chains
+    x = problem.data.test.x[:4]
+    config = posterior.meta["config"] | {"posterior_temperature": 0.5}
+    cold = dataclasses.replace(posterior, meta=posterior.meta | {"config": config})
+    # p^(1/T) with T = .5 is p^2: strength .5 counts as strength 1 does at T = 1
+    found = teacher_sensitivity(problem, cold, x)
+    assert found == teacher_sensitivity(dataclasses.replace(problem, strength=1.0), posterior, x)
+    assert found != teacher_sensitivity(problem, posterior, x)
+
+
 def test_draws_are_thinned_where_the_pool_is_large(chains, monkeypatch):
     problem, posterior = chains
     monkeypatch.setattr(module, "FEWEST", 30)
