@@ -88,7 +88,10 @@ def check_format(name: str, path: Path) -> None:
 
 
 def load_skops(path: Path, trusted: list[str]) -> Any:
-    """The object in a skops file, if it holds only types that skops, `TRUSTED` or `trusted` name."""
+    """The object in a skops file, if it holds only types that skops, `TRUSTED` or `trusted` name.
+
+    Raises `InputError` for other types, for a file that is none, and for a type that is not found here.
+    """
     import skops.io
 
     allowed = {*TRUSTED, *trusted}
@@ -103,4 +106,12 @@ def load_skops(path: Path, trusted: list[str]) -> Any:
             f"{path}: holds types that are not trusted: {', '.join(refused)}; if you know the file's author "
             "and these types, list them in teachers.trusted"
         )
-    return skops.io.load(path, trusted=sorted(allowed))
+    try:
+        return skops.io.load(path, trusted=sorted(allowed))
+    except (ImportError, AttributeError, TypeError) as error:
+        import sklearn
+
+        raise InputError(
+            f"{path}: cannot be loaded ({error}) by scikit-learn {sklearn.__version__} and skops {skops.__version__}; "
+            "install the package that the model needs, or dump it again with these versions"
+        ) from error

@@ -1,6 +1,8 @@
 """Models in skops files: every family of scikit-learn that the run trains, and nothing that could run code."""
 
 import operator
+import sys
+import types
 
 import pytest
 import skops.io
@@ -90,6 +92,22 @@ def test_files_that_are_no_models(digits, tmp_path):
     path = saved(GaussianNB(), tmp_path, x[:, :5], y)
     with pytest.raises(InputError, match="fitted to 5 features, the inputs have 64"):
         build("mine", SkopsFileConfig(path), digits, 0)
+
+
+def test_a_trusted_type_of_a_package_that_is_not_installed_is_told(tmp_path, monkeypatch):
+    package = types.ModuleType("their_package")
+    package.shout = types.FunctionType(shout.__code__, {}, "shout")
+    package.shout.__module__ = "their_package"
+    monkeypatch.setitem(sys.modules, "their_package", package)
+    skops.io.dump(FunctionTransformer(package.shout), tmp_path / "model.skops")
+    trusted = ["their_package.shout"]
+    assert load_skops(tmp_path / "model.skops", trusted).func is package.shout
+    del package.shout
+    with pytest.raises(InputError, match=r"model\.skops: .*'shout'.*scikit-learn 1\.\d+.*skops 0\.\d+"):
+        load_skops(tmp_path / "model.skops", trusted)
+    monkeypatch.delitem(sys.modules, "their_package")
+    with pytest.raises(InputError, match=r"model\.skops: .*No module named 'their_package'.*install"):
+        load_skops(tmp_path / "model.skops", trusted)
 
 
 @pytest.mark.parametrize("fields", [{"classes": "name"}, {"inputs": "row"}])
