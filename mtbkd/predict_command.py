@@ -7,8 +7,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mtbkd.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -38,7 +42,7 @@ def main(words: Sequence[str] | None = None) -> int:
 def predict(run: Path, table: Path, out: Path) -> str:
     """Write what the run's student says of the table's rows to `out`; returns a line that tells of it.
 
-    Raises `InputError` for what cannot be read or written so, before anything is written.
+    Raises `InputError` for what cannot be read or written so; the file is then as it was.
     """
     from mtbkd.predictor import Predictor
 
@@ -46,14 +50,30 @@ def predict(run: Path, table: Path, out: Path) -> str:
         raise InputError(f"--out: '{out.name}' is neither .csv nor .parquet; choose one of them")
     if not out.absolute().parent.is_dir():
         raise InputError(f"--out: the folder '{out.parent}' does not exist; make it, or choose another")
+    if out.is_dir():
+        raise InputError(f"--out: '{out}' is a folder; give the path of a file")
     if out.exists() and table.exists() and out.samefile(table):
         raise InputError(f"--out: '{out}' is the table itself; choose another name")
     found = Predictor.load(run).predict_file(table)
-    if out.suffix == ".csv":
-        found.to_csv(out, index=False, float_format="%.6g")
-    else:
-        found.to_parquet(out)
+    _write(found, out)
     return f"{len(found):,} rows: {out}"
+
+
+def _write(found: "pandas.DataFrame", out: Path) -> None:
+    """Whole, or not at all."""
+    temporary = out.with_name(f".{out.name}.part")
+    try:
+        if out.suffix == ".csv":
+            found.to_csv(temporary, index=False, float_format="%.6g")
+        else:
+            found.to_parquet(temporary)
+        temporary.replace(out)
+    except OSError as error:
+        raise InputError(
+            f"--out: '{out}' cannot be written ({error}); make room, or choose another place"
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas
@@ -100,6 +101,35 @@ def test_bad_input_is_told_in_a_line(finished, run_folder, table, out, message, 
     assert message in told
     assert told.startswith("mtbkd-predict: ")
     assert told.count("\n") == 1
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_what_cannot_be_written_is_told_and_nothing_is_half_written(
+    finished, tmp_path, suffix, monkeypatch, capsys
+):
+    out = tmp_path / f"out{suffix}"
+    words = [str(finished / "run"), str(finished / "animals.csv"), "--out", str(out)]
+    out.mkdir()
+    assert main(words) == 2
+    told = capsys.readouterr().err
+    assert told.startswith(f"mtbkd-predict: --out: '{out}' is a folder; ")
+    assert told.count("\n") == 1
+    out.rmdir()
+    out.write_text("as it was")
+
+    def write_half(table, path, **settings):
+        Path(path).write_text("half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pandas.DataFrame, "to_csv", write_half)
+    monkeypatch.setattr(pandas.DataFrame, "to_parquet", write_half)
+    assert main(words) == 2
+    told = capsys.readouterr().err
+    assert told.startswith(f"mtbkd-predict: --out: '{out}' cannot be written")
+    assert "No space left on device" in told
+    assert told.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == [out.name]
+    assert out.read_text() == "as it was"
 
 
 def test_a_damaged_file_is_told(finished, tmp_path):
