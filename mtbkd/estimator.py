@@ -268,11 +268,12 @@ class MTBKDClassifier(ClassifierMixin, BaseEstimator):
         X, y: as in `fit`; path: of the page, replaced if it exists; returns it
         compare: fit the student without teachers and the one without a posterior too, to compare with: the time of a
             fit each
-        Raises `InputError` where there are no teachers, no labels, or only what `load` read.
+        Raises `InputError` where there are no teachers, no labels, only what `load` read, or no folder to write to.
         """
-        from mtbkd.estimator_report import Fitted, write
+        from mtbkd.estimator_report import Fitted, check_place, write
 
         check_is_fitted(self)
+        check_place(Path(path))
         lesson = getattr(self, "_lesson", None)
         if lesson is None or self.prior_ is None:
             raise InputError(

@@ -79,6 +79,16 @@ def write(path: Path, fitted: Fitted, shown: Shown, x: torch.Tensor, compare: bo
     return write_report(path, dataclasses.replace(content, facts=facts))
 
 
+def check_place(path: Path) -> None:
+    """Raise `InputError` where no page can be written, before anything is fitted for it."""
+    if path.is_dir():
+        raise InputError(
+            f"report: '{path}' is a folder; give the path of a file, as '{path / 'report.html'}'"
+        )
+    if not path.absolute().parent.is_dir():
+        raise InputError(f"report: the folder '{path.parent}' does not exist; make it, or choose another")
+
+
 def _test_rows(shown: Shown, x: torch.Tensor) -> Rows:
     """The rows with what a person sees of them, called by the data frame's index where there is one."""
     rows, own = shown.rows, shown.own

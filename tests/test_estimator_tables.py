@@ -174,6 +174,14 @@ def test_rows_that_were_learned_from_are_told(taught, page, tmp_path):
     assert page[0].metrics["label_only_student"] is None
 
 
+def test_a_page_that_could_not_be_written_is_told_before_anything_is_fitted(taught, tmp_path, monkeypatch):
+    monkeypatch.setattr("mtbkd.estimator_report._models", lambda *_: pytest.fail("fitted in vain"))
+    with pytest.raises(InputError, match=r"the folder '.*out' does not exist; make it, or choose another"):
+        taught.report(X_TEST, Y_TEST, tmp_path / "out" / "report.html")
+    with pytest.raises(InputError, match=r"is a folder; give the path of a file"):
+        taught.report(X_TEST, Y_TEST, tmp_path)
+
+
 def test_the_page_is_one_file_of_several_draws(tmp_path):
     engine = EnsembleConfig(steps=20, num_members=3)
     taught = MTBKDClassifier(LOGISTIC_ONLY, inference=engine, hidden=(4,), random_state=0)
