@@ -14,8 +14,10 @@ VALIDATED = ("student", "kd_student", "label_only_student")
 # What does not look at labels of test rows.
 WITHOUT_LABELS = ("diagnostics.numbers", "timing")
 COSTS = ("parameters", "stored_bytes", "latency_ms")
-LARGER_IS_BETTER = ("accuracy", "balanced_accuracy", "macro_f1")
-SMALLER_IS_BETTER = ("nll", "brier", "ece", *COSTS)
+# What `summary.metrics` scores validation rows by.
+LARGER_IS_BETTER = ("accuracy",)
+VALIDATION_SCORES = (*LARGER_IS_BETTER, "nll", "brier", "ece")
+SMALLER_IS_BETTER = (*VALIDATION_SCORES[1:], *COSTS)
 
 
 def objectives(told: object) -> tuple[str, ...]:
@@ -39,13 +41,18 @@ def _require_allowed(name: str) -> None:
             raise InputError(
                 f"objective {name}: no model '{model}' is validated; {nearest(model, VALIDATED)}"
             )
+        if last not in VALIDATION_SCORES:
+            raise InputError(
+                f"objective {name}: validation rows have no score '{last}'; {nearest(last, VALIDATION_SCORES)}"
+            )
     elif where not in WITHOUT_LABELS and not (where and last in COSTS):
         model = where.partition(".")[0]
         if model in (*VALIDATED, "teachers", "teacher_ensemble"):
-            mend = f"validation.{model}.{last}" if model in VALIDATED else "validation.student.nll"
+            validated = model if model in VALIDATED else "student"
+            score = last if model in VALIDATED and last in VALIDATION_SCORES else "nll"
             raise InputError(
                 f"objective {name} is measured on the test rows: what is chosen by it is tested no more; "
-                f"choose objective={mend}"
+                f"choose objective=validation.{validated}.{score}"
             )
         raise InputError(
             f"objective {name}: unknown; choose validation.MODEL.SCORE, diagnostics.numbers.NAME, timing.NAME_s "

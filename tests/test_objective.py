@@ -3,7 +3,8 @@ import json
 import pytest
 
 from mtbkd.errors import InputError
-from mtbkd.objective import objectives, reached, require_directions
+from mtbkd.objective import VALIDATION_SCORES, objectives, reached, require_directions
+from mtbkd.summary.metrics import SCORES
 
 METRICS = {
     "student": {"nll": 0.5, "latency_ms": 2},
@@ -35,7 +36,7 @@ def test_what_a_run_reached(run, names, value):
 @pytest.mark.parametrize(
     ("name", "told"),
     [
-        ("validation.student.nl", "metrics.json has no 'nl'; did you mean 'nll'?"),
+        ("diagnostics.numbers.rha", "metrics.json has no 'rha'; did you mean 'rhat'?"),
         ("validation.kd_student.nll", "metrics.json has no 'nll'; it is empty there"),
         ("validation.student.ece", "is null in metrics.json, not a number"),
     ],
@@ -51,7 +52,12 @@ def test_what_a_run_has_not(run, name, told):
     [
         ("student.nll", "choose objective=validation.student.nll"),
         ("kd_student.accuracy", "choose objective=validation.kd_student.accuracy"),
-        ("student.ood.total.auroc", "measured on the test rows"),
+        ("student.ood.total.auroc", "choose objective=validation.student.nll"),
+        ("student.macro_f1", "choose objective=validation.student.nll"),
+        ("kd_student.macro_f1", "choose objective=validation.kd_student.nll"),
+        ("validation.student.nl", "validation rows have no score 'nl'; did you mean 'nll'?"),
+        ("validation.student.macro_f1", "valid: accuracy, brier, ece, nll"),
+        ("validation.student.latency_ms", "valid: accuracy, brier, ece, nll"),
         ("teachers.forest.nll", "choose objective=validation.student.nll"),
         ("teacher_ensemble.nll", "choose objective=validation.student.nll"),
         (["validation.student.nll", "student.nll"], "measured on the test rows"),
@@ -68,6 +74,12 @@ def test_what_is_no_objective(told, mend):
     with pytest.raises(InputError) as caught:
         objectives(told)
     assert mend in str(caught.value)
+
+
+def test_validated_names_are_those_of_metrics():
+    assert set(VALIDATION_SCORES) == set(SCORES)
+    for score in SCORES:
+        assert objectives(f"validation.student.{score}") == (f"validation.student.{score}",)
 
 
 def test_costs_of_every_model_are_objectives():
