@@ -117,6 +117,7 @@ def findings(found: Comparison) -> Iterator[Finding]:
         yield Finding(of_baseline(found))
     yield from of_many(found)
     yield from of_seeds(found)
+    yield from of_splits(found)
     yield from of_rows(found)
     if any(math.isinf(mean.mean) for row in found.rows for mean in row.means.values()):
         yield Finding("∞: in one run at least, a test row's true class was given probability 0.", "bad")
@@ -180,6 +181,24 @@ def of_seeds(found: Comparison) -> Iterator[Finding]:
         yield Finding(
             "The seed draws the split too: a row that one seed validates by, another may test by, so that the choice "
             "has seen some test rows of other seeds."
+        )
+
+
+def of_splits(found: Comparison) -> Iterator[Finding]:
+    """What an interval over seeds does not hold, by whether they share their test rows; none where that is not told."""
+    several = [row.arm.runs.values() for row in found.rows if len(row.arm.runs) > 1]
+    drawn = [{run.inputs.get("data, test") for run in runs} for runs in several]
+    if not drawn or any(None in splits for splits in drawn):
+        return
+    if all(len(splits) == 1 for splits in drawn):
+        yield Finding(
+            "All seeds share the same test rows: an interval over seeds is for these rows alone, and does not say how "
+            "far scores on others would differ."
+        )
+    elif all(len(splits) > 1 for splits in drawn):
+        yield Finding(
+            "Each seed draws its own split of the data, and such splits overlap: an interval over seeds takes them for "
+            "independent and is somewhat short (Nadeau and Bengio 2003)."
         )
 
 

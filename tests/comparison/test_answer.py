@@ -76,6 +76,29 @@ def test_the_number_of_comparisons_is_said(tmp_path):
     )
 
 
+def test_what_an_interval_over_seeds_is_of(tmp_path):
+    shared, overlap = "All seeds share the same test rows", "such splits overlap"
+    numbers = {"entropy": 0.4, "uniform": 0.5}
+    write_all(tmp_path / "drawn", numbers, numbers)
+    said = texts(told(tmp_path / "drawn"))
+    assert overlap in said
+    assert shared not in said
+    for weighting in numbers:
+        for seed in range(2):
+            # each arm sees its own features of the same rows: hashes differ between arms, not between seeds
+            inputs = {"data, test": f"rows of {weighting}"}
+            write_run(tmp_path / "fixed" / f"{weighting}{seed}", seed, weighting, inputs=inputs)
+            write_run(tmp_path / "untold" / f"{weighting}{seed}", seed, weighting)
+    said = texts(told(tmp_path / "fixed"))
+    assert shared in said
+    assert overlap not in said
+    write_all(tmp_path / "one", numbers, numbers, seeds=1)
+    for folder in ("untold", "one"):
+        said = texts(told(tmp_path / folder))
+        assert shared not in said
+        assert overlap not in said
+
+
 def test_what_is_missing_is_said(tmp_path):
     write_all(tmp_path, {"uniform": 0.5, "entropy": 0.4}, {"uniform": 0.2, "entropy": 0.2})
     write_run(
