@@ -78,6 +78,20 @@ def test_bad_input_is_one_line(compare, machines, words, told):
     assert told in err[0]
 
 
+def test_its_tables_hold_no_formulas(compare, tmp_path):
+    for seed in (0, 1):
+        write_run(tmp_path / "=x()" / f"{seed}", seed, "=cmd()", nll=-0.5)
+        write_run(tmp_path / "b" / f"{seed}", seed, nll=0.5)
+    write_run(tmp_path / "c", state="failed", error="@SUM(1)")
+    code, _, _ = compare(tmp_path, "--baseline", "weighting=uniform", "--scores", "nll")
+    assert code == 0
+    runs_table = pd.read_csv(tmp_path / "comparison.csv").set_index("run")
+    assert runs_table.loc["'=x()/0", ["weighting.name", "student.nll"]].tolist() == ["'=cmd()", -0.5]
+    assert runs_table.loc["c", "error"] == "'@SUM(1)"
+    means = pd.read_csv(tmp_path / "comparison_means.csv").set_index("weighting")
+    assert means.loc["'=cmd()", ["mean", "difference"]].tolist() == [-0.5, -1.0]
+
+
 def test_what_cannot_be_read_is_not_told_as_what_cannot_be_written(compare, machines, monkeypatch):
     def unreadable(place):
         raise PermissionError(13, "Permission denied", f"{place}/.outcomes")
