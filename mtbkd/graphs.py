@@ -1,5 +1,6 @@
 """A traced function of tensors, run eagerly or compiled, and what it costs."""
 
+import logging
 import os
 import shutil
 import sys
@@ -13,6 +14,8 @@ from torch.fx import GraphModule, Node
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from mtbkd.row_layout import rows_innermost
+
+log = logging.getLogger("mtbkd")
 
 Tensors = tuple[Tensor, ...]
 
@@ -43,7 +46,7 @@ class Graph:
     def __init__(self, module: GraphModule, compiled: bool) -> None:
         self.module = module
         self.compiled: Callable[..., Tensors] | None = (
-            torch.compile(rows_innermost(module), dynamic=False) if compiled else None
+            torch.compile(laid_out(module), dynamic=False) if compiled else None
         )
         self.trusted = False
 
@@ -79,6 +82,15 @@ class Graph:
             RuntimeWarning,
             stacklevel=2,
         )
+
+
+def laid_out(module: GraphModule) -> GraphModule:
+    """The graph with rows innermost in memory, or as it is where that cannot be written."""
+    try:
+        return rows_innermost(module)
+    except Exception as error:  # a layout is for speed alone: what it cannot do must not end the run
+        log.info("rows are not laid innermost (%s: %s)", type(error).__name__, first_line(error))
+        return module
 
 
 def compiler_found(device: torch.device) -> bool:

@@ -16,6 +16,7 @@ from torch.fx import Graph, GraphModule, Node
 
 aten = torch.ops.aten
 
+VIEWS = (aten.view.default, aten._unsafe_view.default)
 # The class dimension of these is an argument, at the place given: 2 before, 1 after.
 SOFTMAXES = {aten._log_softmax.default: 1, aten._log_softmax_backward_data.default: 2}
 
@@ -29,7 +30,7 @@ def rows_innermost(module: GraphModule) -> GraphModule:
         with graph.inserting_before(node):
             if node.target == aten.bmm.default:
                 new = product(graph, node)
-            elif node.target == aten.view.default:  # of what may now lie otherwise in memory
+            elif node.target in VIEWS:  # of what may now lie otherwise in memory
                 new = call(graph, aten.reshape.default, *node.args)
             elif len(shape) == 3 and shape[1] > shape[2] and turns(node):
                 new = turned(graph, node)
@@ -85,7 +86,7 @@ def turned(graph: Graph, node: Node) -> Node:
 def shared(node: Node) -> bool:
     """Whether it is one matrix `[n, d]` for all chains, expanded to `[C, n, d]`."""
     of = node.args[0] if node.target == aten.expand.default else None
-    return isinstance(of, Node) and len(shape_of(of) or ()) == 2
+    return isinstance(of, Node) and shape_of(of) == value_of(node).shape[1:]
 
 
 def transposed(graph: Graph, node: Node) -> Node:

@@ -5,6 +5,7 @@ import torch
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from mtbkd.density import Density
+from mtbkd.graphs import laid_out
 from mtbkd.priors import DirichletMixture, DirichletProduct
 from mtbkd.row_layout import rows_innermost, with_rows_innermost
 from mtbkd.students import Student, mlp
@@ -102,6 +103,23 @@ def test_the_given_graph_is_left_alone():
     before.recompile()
     assert before.code == code
     assert before(*inputs)[0].shape == (CHAINS,)
+
+
+def test_one_row_for_all_is_no_matrix_of_inputs():
+    def product(row, weights):
+        return (torch.bmm(row.expand(CHAINS, ROWS, INPUTS), weights),)
+
+    inputs = normal(1, INPUTS), normal(CHAINS, INPUTS, 6)
+    module = make_fx(product)(*inputs)
+    torch.testing.assert_close(rows_innermost(module)(*inputs), module(*inputs))
+
+
+def test_what_cannot_be_laid_out_is_left_as_it_is(monkeypatch, caplog):
+    module = make_fx(lambda x: (x + 1,))(normal(3))
+    monkeypatch.setattr("mtbkd.graphs.rows_innermost", lambda module: 1 / 0)
+    with caplog.at_level("INFO", "mtbkd"):
+        assert laid_out(module) is module
+    assert "rows are not laid innermost (ZeroDivisionError" in caplog.text
 
 
 def test_rows_of_any_shape_lie_innermost():
