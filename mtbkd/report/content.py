@@ -142,6 +142,7 @@ class ReportContent:
     facts: what was run, name by value, in the order to be read (data, labels, engine, prior, ...)
     models: the others on the test inputs: teachers, their ensemble, students that it is compared with
     teacher_tables: what was found of the teachers
+    validation_uses: what validation labels were used for before the student was judged by them, `to ...` each
     losses: `[T]` a step, of optimised engines; feature_names: of vectors
     warnings: what the run warned of
     """
@@ -158,6 +159,7 @@ class ReportContent:
     ood: OutOfDistribution | None = None
     voices: TeacherVoices | None = None
     teacher_tables: tuple[FoundTable, ...] = ()
+    validation_uses: tuple[str, ...] = ()
     diagnostics: Diagnostics | None = None
     traces: ChainTraces | None = None
     losses: np.ndarray | None = None

@@ -2,7 +2,7 @@
 
 import datetime
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from mtbkd.report.content import (
     UnsureInput,
 )
 from mtbkd.report.tables import NAMES, Role, human_bytes, student_called
+from mtbkd.rules import asks_held_out
 from mtbkd.summary.diagnosis import successive_energies
 from mtbkd.summary.findings import Findings, Models
 from mtbkd.summary.log_joint import log_joint_tables
@@ -62,6 +63,7 @@ def page_content(
         models=on_test_too(problem, findings),
         voices=voices(problem, student),
         teacher_tables=(*teaching_tables(metrics["teaching"]), *log_joint_tables(metrics.get("log_joint"))),
+        validation_uses=tuple(validation_uses(config, problem)),
         diagnostics=findings.diagnostics,
         traces=traces(problem, student, findings),
         losses=None if losses is None else losses.numpy(),
@@ -118,6 +120,16 @@ def left_out(problem: Problem) -> str:
     """The teachers that were asked and dropped, in their order."""
     chosen = problem.selection
     return "" if chosen is None else ", ".join(chosen.dropped)
+
+
+def validation_uses(config: RunConfig, problem: Problem) -> Iterator[str]:
+    """What this run used validation labels for besides judging by them."""
+    if problem.selection is not None:
+        yield "to choose the teachers"
+    if asks_held_out("temperature", config.temperature):
+        yield "to find the teachers' temperatures"
+    if len(problem.prior.names) > 1 and asks_held_out("weighting", config.weighting):
+        yield "to weight the teachers"
 
 
 def method(config: RunConfig, group: str) -> str:

@@ -146,6 +146,25 @@ def test_conformal_sets_of_every_student_and_alpha(content):
     assert found.rows[1][1:] == ("90%", "89.7%", "84.7% to 94.4%", "1.62", "80.0%")
 
 
+@pytest.mark.parametrize(
+    ("uses", "words"),
+    [
+        ((), "This run used them for nothing else."),
+        (
+            ("to weight the teachers",),
+            "In this run they also served to weight the teachers: the sets may hold",
+        ),
+        (("to choose x", "to find y", "to weight z"), "also served to choose x, to find y and to weight z:"),
+    ],
+)
+def test_coverage_is_promised_under_a_condition(content, uses, words):
+    section = conformal.section(dataclasses.replace(content, validation_uses=uses))
+    (figures,) = blocks(section, Figures)
+    said = " ".join(one.text for one in figures.beside)
+    assert "if validation inputs are like new ones and were used for nothing else" in said
+    assert words in said
+
+
 def test_metrics_without_conformal_sets_say_why(content):
     metrics = {name: value for name, value in content.metrics.items() if name != "conformal"}
     (words,) = blocks(conformal.section(dataclasses.replace(content, metrics=metrics)), Words)

@@ -1,4 +1,5 @@
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from mtbkd.problem import ask, make_student, prepare
 from mtbkd.progress import Progress
 from mtbkd.summary.findings import Models, find
 from mtbkd.summary.metrics import metrics_of
-from mtbkd.summary.page_content import facts, page_content, responsibilities
+from mtbkd.summary.page_content import facts, page_content, responsibilities, validation_uses
 from mtbkd.weighting import Weights
 
 
@@ -51,6 +52,17 @@ def test_the_facts_are_told_in_words(told):
     held = content.facts["Peak memory"]
     assert held.endswith("B")
     assert facts(config, problem, models.student) | {"Peak memory": held} == content.facts
+
+
+def test_what_validation_labels_were_used_for(told, tmp_path):
+    _, problem, _, content = told
+    assert content.validation_uses == ()
+    words = [*tiny_runs.tiny_overrides(tmp_path, "hmc"), "temperature=calibrated", "weighting=learned"]
+    learned = tiny_runs.resolved(*words)
+    both = ("to find the teachers' temperatures", "to weight the teachers")
+    assert tuple(validation_uses(learned, problem)) == both
+    one = dataclasses.replace(problem, prior=SimpleNamespace(names=("first",)), selection=object())
+    assert tuple(validation_uses(learned, one)) == ("to choose the teachers", both[0])
 
 
 def test_the_least_sure_inputs_come_first(told):

@@ -16,9 +16,10 @@ STUDENTS = {
     "kd_student": "plain distillation",
 }
 WHAT = (
-    "A conformal set holds the true class as often as is promised, whatever the student: classes enter it until "
-    "validation inputs show that the promise is kept. A better student has smaller sets. Smallest sets are the "
-    "shortest on average and may be empty; adaptive sets are larger where an input is difficult."
+    "A conformal set holds the true class as often as is promised, whatever the student, if validation inputs are like "
+    "new ones and were used for nothing else: classes enter it until they show that the promise is kept. A better "
+    "student has smaller sets. Smallest sets are the shortest on average and may be empty; adaptive sets are larger "
+    "where an input is difficult."
 )
 WITHOUT = "Left out: conformal sets need labelled validation inputs, nine or more, and labelled test inputs."
 
@@ -45,8 +46,26 @@ def section(content: ReportContent) -> Section:
             "more are a doubt that is spelt out.",
             stacked(parts, "sets"),
         )
-        blocks += [Figures([view], beside=[Words(WHAT)]), Table("conformal", _table(found))]
+        blocks += [
+            Figures([view], beside=[Words(WHAT), Words(_uses(content))]),
+            Table("conformal", _table(found)),
+        ]
     return Section("conformal", "Sets that hold the truth as often as promised", "Conformal sets", blocks)
+
+
+def _uses(content: ReportContent) -> str:
+    """What else validation inputs were used for: by this run, and what no run can know."""
+    uses = content.validation_uses
+    if not uses:
+        return (
+            "This run used them for nothing else. Teachers that came fitted may have seen them, and to choose settings "
+            "by their scores is a use too."
+        )
+    named = uses[0] if len(uses) == 1 else f"{', '.join(uses[:-1])} and {uses[-1]}"
+    return (
+        f"In this run they also served {named}: the sets may hold the true class less often than promised, by little "
+        "where a few numbers were found from many inputs. Coverage on test inputs, below, shows how much."
+    )
 
 
 def _coverages(found: Mapping[str, Any] | None) -> dict[str, list[ConformalCoverage]]:
