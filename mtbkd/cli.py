@@ -25,6 +25,7 @@ from mtbkd.objective import reached
 from mtbkd.search import asked_for, searches
 from mtbkd.sweep import Outcome, Result
 from mtbkd.tracking.chosen import tracker_of
+from mtbkd.tracking.password import masked, require_no_password
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -116,7 +117,7 @@ def work(
     try:
         tracker.log(directory.path)
     except Exception as failure:  # the run is finished all the same, and can be told of later
-        told = str(failure).splitlines()[0] if str(failure) else ""
+        told = masked(str(failure).splitlines()[0]) if str(failure) else ""
         print(
             f"mtbkd: the run is finished, but not tracked ({type(failure).__name__}: {told}); the same command "
             "does what is left",
@@ -234,8 +235,13 @@ def main() -> NoReturn:
 
 
 def compose_and_run() -> None:
-    """Hand over to Hydra, whose errors are raised here rather than printed."""
+    """Hand over to Hydra, whose errors are raised here rather than printed; a password is refused before that."""
     import hydra
 
+    # Hydra keeps a sweep's words before any of its runs is checked.
+    for word in sys.argv[1:]:
+        key, _, value = word.lstrip("+").partition("=")
+        if key == "tracking.uri":
+            require_no_password(key, value)
     os.environ["HYDRA_FULL_ERROR"] = "1"
     hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="config")(job)()

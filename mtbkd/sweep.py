@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from mtbkd.tracking.password import masked
+
 Result = Literal["finished", "bad input", "failed", "damaged"]
 
 
@@ -47,7 +49,8 @@ def note(sweep: Path, number: int, outcome: Outcome) -> None:
     path = sweep / ".outcomes" / f"{number}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}-{os.getpid()}")
-    temporary.write_text(json.dumps(asdict(outcome), default=str))
+    # A run may have been refused because of a password in its settings.
+    temporary.write_text(masked(json.dumps(asdict(outcome), default=str)))
     temporary.replace(path)
 
 

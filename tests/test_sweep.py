@@ -45,6 +45,17 @@ def test_an_outcome_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     assert outcomes(tmp_path) == [Outcome("x", "failed", {}, "first")]
 
 
+def test_no_password_is_kept_of_a_refused_run(tmp_path):
+    uri = "https://u:pw@host"
+    note(
+        tmp_path, 0, Outcome("x", "bad input", {"tracking": {"uri": uri}}, "no", f"mtbkd tracking.uri={uri}")
+    )
+    hidden = "https://u:***@host"
+    assert outcomes(tmp_path) == [
+        Outcome("x", "bad input", {"tracking": {"uri": hidden}}, "no", f"mtbkd tracking.uri={hidden}")
+    ]
+
+
 def test_what_is_not_known_of_is_not_finished():
     assert exit_code(["finished", "damaged"]) == 1
 

@@ -20,6 +20,7 @@ from urllib.parse import unquote, urlsplit
 from mtbkd.configuration import flatten
 from mtbkd.errors import InputError
 from mtbkd.tracking import Tracker
+from mtbkd.tracking.password import masked, require_no_password
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -44,6 +45,8 @@ class MlflowConfig:
     )
 
     def __post_init__(self) -> None:
+        if self.uri is not None:
+            require_no_password("uri", self.uri)
         if self.uri is not None and urlsplit(self.uri).scheme in ("", "file") and self.uri != "databricks":
             raise InputError(
                 f"uri is '{self.uri}'; MLflow keeps runs in a database or on a server: write "
@@ -61,13 +64,14 @@ def build(config: MlflowConfig, shared: Path) -> Tracker:
     """
     import_quietly()
     uri = store_uri(config, shared)
+    shown = masked(uri)  # that of the environment may have a password
     if urlsplit(uri).scheme in ("http", "https"):
         try:
             client_of(uri).search_experiments(max_results=1)
         except Exception as error:
-            told = str(error).splitlines()[0]
+            told = masked(str(error).splitlines()[0])
             raise InputError(
-                f"tracking.uri: '{uri}' does not answer ({told}); start it, or choose another"
+                f"tracking.uri: '{shown}' does not answer ({told}); start it, or choose another"
             ) from error
 
     def log(run: Path) -> None:
@@ -76,7 +80,8 @@ def build(config: MlflowConfig, shared: Path) -> Tracker:
 
     own_pages = urlsplit(uri).scheme in ("http", "https", "")
     return Tracker(
-        log, f"MLflow: {uri}" if own_pages else f"MLflow: mlflow ui --backend-store-uri {shlex.quote(uri)}"
+        log,
+        f"MLflow: {shown}" if own_pages else f"MLflow: mlflow ui --backend-store-uri {shlex.quote(shown)}",
     )
 
 

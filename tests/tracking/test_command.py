@@ -41,6 +41,24 @@ def test_a_sweep_has_one_store_and_a_run_is_logged_once(mtbkd, words, tmp_path):
     assert f"MLflow: mlflow ui --backend-store-uri sqlite:///{tmp_path}/sweep/mlflow.db" in out
 
 
+@pytest.mark.parametrize("more", [[], ["-m", "seed=0,1"]], ids=["run", "sweep"])
+def test_a_password_among_the_words_is_kept_nowhere(mtbkd, words, tmp_path, more):
+    code, out, err = mtbkd(*more, *words, "tracking=mlflow", "tracking.uri=https://u:pw@127.0.0.1:9")
+    assert (code, out, len(err)) == (2, [], 1)
+    assert err[0].startswith("mtbkd: tracking.uri is 'https://u:***@127.0.0.1:9', with a password")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_password_in_an_error_of_the_store_is_not_told(mtbkd, words, monkeypatch):
+    def away(*args, **more):
+        raise OSError("no answer from https://u:pw@host/api")
+
+    monkeypatch.setattr(mlflow.MlflowClient, "get_experiment_by_name", away)
+    code, _, err = mtbkd(*words, "report=none", "tracking=mlflow", "hydra.run.dir=run")
+    assert (code, len(err)) == (0, 1)
+    assert "(OSError: no answer from https://u:***@host/api)" in err[0]
+
+
 def test_a_store_that_fails_loses_no_run(mtbkd, words, tmp_path, monkeypatch):
     def full(*args, **more):
         raise OSError("no space left")

@@ -185,6 +185,26 @@ def test_a_server_that_does_not_answer_is_told_before_any_work(mlflow, tmp_path)
         build(MlflowConfig(uri="http://127.0.0.1:9"), tmp_path)
 
 
+@pytest.mark.parametrize("uri", ["https://u:pw@host", "postgresql://u:pw@host/db", "file://u:pw@host/x"])
+def test_a_password_in_the_settings_is_refused(uri):
+    with pytest.raises(InputError, match="give the address by the variable MLFLOW_TRACKING_URI") as caught:
+        MlflowConfig(uri=uri)
+    assert "pw" not in str(caught.value)
+
+
+def test_a_password_of_the_environment_is_used_but_not_told(mlflow, tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://u:pw@host/db")
+    assert store_uri(MlflowConfig(), tmp_path) == "postgresql://u:pw@host/db"
+    assert (
+        build(MlflowConfig(), tmp_path).where
+        == "MLflow: mlflow ui --backend-store-uri 'postgresql://u:***@host/db'"
+    )
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://u:pw@127.0.0.1:9")
+    with pytest.raises(InputError, match=r"'http://u:\*\*\*@127\.0\.0\.1:9' does not answer") as caught:
+        build(MlflowConfig(), tmp_path)
+    assert "pw" not in str(caught.value)
+
+
 TWO_AT_ONCE = """
 import sys
 from pathlib import Path

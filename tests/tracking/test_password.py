@@ -1,0 +1,38 @@
+import pytest
+
+from mtbkd.errors import InputError
+from mtbkd.tracking.password import masked, require_no_password
+
+
+@pytest.mark.parametrize(
+    ("told", "shown"),
+    [
+        ("https://u:pw@host:5000/x", "https://u:***@host:5000/x"),
+        ("postgresql+psycopg2://u:p/w@host/db", "postgresql+psycopg2://u:***@host/db"),
+        ("mysql://u:p@w@host/db", "mysql://u:***@host/db"),
+        ("http://:pw@host", "http://:***@host"),
+        ("cannot ask http://u:pw@a and http://u:pw@b", "cannot ask http://u:***@a and http://u:***@b"),
+    ],
+)
+def test_a_password_is_masked_and_refused(told, shown):
+    assert masked(told) == shown
+    with pytest.raises(InputError, match="MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD") as caught:
+        require_no_password("uri", told)
+    assert "pw" not in str(caught.value)
+    assert shown in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "https://host:5000/x",
+        "https://user@host:5000",
+        "postgresql://user@host:5432/db",
+        "sqlite:////home/a:b@c/mlflow.db",
+        "databricks",
+        "write to me@host: at http://host:80 or you@host",
+    ],
+)
+def test_what_has_no_password_stays(told):
+    assert masked(told) == told
+    require_no_password("uri", told)
