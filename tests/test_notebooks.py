@@ -1,6 +1,7 @@
 """The notebooks run from top to bottom without a word on stderr, and are stored so that their changes can be read."""
 
 import json
+import os
 import re
 import shutil
 import tempfile
@@ -50,6 +51,12 @@ def executed(path, folder):
 @every_notebook
 def test_runs_without_error_or_warning(path, tmp_path, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    # Without sliders: a client that is no browser can wait for the end of a cell that makes one until it gives up.
+    absent = tmp_path / "absent"
+    absent.mkdir()
+    (absent / "ipywidgets.py").write_text("raise ImportError('not here')\n")
+    monkeypatch.setenv("PYTHONPATH", str(absent), prepend=os.pathsep)
+    monkeypatch.setenv("PYTHONWARNINGS", "ignore:IProgress not found")  # tqdm's, of the same absence
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))  # nobody's own start-up files
     book = executed(path, tmp_path)
     outputs = [(cell.id, output) for cell in book.cells for output in cell.get("outputs", [])]
@@ -57,6 +64,26 @@ def test_runs_without_error_or_warning(path, tmp_path, monkeypatch):
     assert not said
     pictures = [output for _, output in outputs if "image/png" in output.get("data", {})]
     assert len(pictures) >= 3, "a notebook tells its story with pictures"
+
+
+@pytest.mark.parametrize(
+    ("name", "before"),
+    [
+        ("02_posterior_uncertainty", {"show_digit": lambda axes, row: None, "by_doubt": range(360)}),
+        ("05_teachers_that_disagree", {"draw_density": lambda *args: None, "pools": {"a": 1, "b": 2}}),
+    ],
+)
+def test_sliders_are_made(name, before, capsys):
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+
+    book = json.loads((ROOT / "notebooks" / f"{name}.ipynb").read_text())
+    (slider,) = ["".join(cell["source"]) for cell in book["cells"] if cell["id"] == "slider"]
+    exec(slider, before | {"plt": pyplot})
+    pyplot.close("all")
+    assert "Slider(" in capsys.readouterr().out  # what is shown where there is no browser
 
 
 @every_notebook
