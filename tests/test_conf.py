@@ -43,6 +43,7 @@ SMALL["broken"] = [
     "teachers.members.forest.params.n_estimators=4",
     "teachers.members.permuted.of.params.n_estimators=4",
 ]
+SMALL["sixteen"] = [f"teachers.members.t{i:02d}.params.n_estimators=4" for i in (2, 6, 10, 14)]
 SMALL["ensembles_trio"] = [f"teachers.members.{name}.epochs=1" for name in ("small", "wide", "deep")]
 # Rules that train a copy of the student, made short.
 SHORT = {
@@ -108,6 +109,16 @@ def words_for(choice: str, folder: Path, table_run: list[str]) -> list[str]:
         "teachers/supplied": on_proteins,
         "teachers/predictions": table_run,
         "teachers/table_trio": ["teachers=table_trio", *SMALL["table_trio"], *on_table, *ENGINE, cache],
+        "teachers/sixteen": [
+            *("data=breast_cancer", "teachers=sixteen", *SMALL["sixteen"], *ENGINE, cache),
+            "weighting=uniform",
+        ],
+        "experiment/numbers_of_teachers": [
+            *("experiment=numbers_of_teachers", *SMALL["sixteen"], "teachers.only=[t01,t02]", *ENGINE, cache)
+        ],
+        "experiment/known_truth": [
+            *("experiment=known_truth", *tiny_runs.FEW_STEPS["hmc"], "compile=never", cache)
+        ],
         "teachers/broken": ["teachers=broken", *SMALL["broken"], *on_table, *ENGINE, cache],
         "teachers/ensembles_trio": [
             *("teachers=ensembles_trio", *SMALL["ensembles_trio"], *on_table, *ENGINE, cache)
@@ -254,7 +265,12 @@ def test_every_key_is_explained(path):
         assert path.read_text().startswith("# @package _global_\n# "), "what it is, in its second line"
         return
     lines = re.findall(r"^( *)([\w]+):(.*)$", path.read_text(), re.M)
-    headings = {key for indent, key, rest in lines if indent and not rest.split("#")[0].strip()}
+    # Names of members, whose fields stand below them or beside them.
+    headings = {
+        key
+        for indent, key, rest in lines
+        if indent and (not rest.split("#")[0].strip() or rest.startswith(" {kind:"))
+    }
     keys = {key for _, key, _ in lines} - {"name", "kind"} - headings  # members' comment tells of kinds
     explained = {key for _, key, rest in lines if "#" in rest}
     assert keys <= explained

@@ -29,15 +29,6 @@ GOOD: Members = {
         "share": [0.0, 0.5],
     },
 }
-# What `many` goes through, again and again.
-KINDS: tuple[tuple[str, dict[str, float]], ...] = (
-    ("logistic_regression", {"C": 1.0, "max_iter": 1000}),
-    ("random_forest", {"n_estimators": 50}),
-    ("knn", {"n_neighbors": 5}),
-    ("gaussian_nb", {}),
-)
-MOST = 16
-COUNTS = (1, 2, 4, 8, 16)
 
 
 def with_broken(number: int, how: str) -> Members:
@@ -55,16 +46,6 @@ def good_alone(number: int) -> Members:
     return dict(list(GOOD.items())[:number])
 
 
-def many(number: int) -> Members:
-    """The first of 16 teachers, each of a quarter of the rows, the quarters moving on through the pool."""
-    found = {}
-    for i in range(number):
-        kind, params = KINDS[i % len(KINDS)]
-        low = round(0.75 * ((7 * i) % MOST) / (MOST - 1), 3)
-        found[f"t{i:02d}_{kind}"] = estimator(kind, (low, low + 0.25), **params)
-    return found
-
-
 def of_tables() -> Members:
     """Three quick teachers of a small table."""
     return {
@@ -79,7 +60,6 @@ def all_sets() -> dict[str, Members]:
     found = {"four_good": dict(GOOD), "two_good_alone": good_alone(2), "three_good_alone": good_alone(3)}
     for how in HOW:
         found |= {f"one_{how}": with_broken(1, how), f"two_{how}": with_broken(2, how)}
-    found |= {f"many_{number}": many(number) for number in COUNTS}
     return found | {"small_trio": of_tables()}
 
 

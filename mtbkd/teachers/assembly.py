@@ -25,7 +25,7 @@ def build_teachers(config: TeachersConfig, data: DistillationData, seed: int) ->
                 f"teachers.members and teachers.files are empty, and data '{data.name}' came without predictions; name "
                 "teachers, as in teachers=skops teachers.files=[forest.skops]"
             )
-        return [build_supplied(name, SuppliedConfig(), data, seed) for name in data.supplied]
+        return [build_supplied(name, SuppliedConfig(), data, seed) for name in config.asked(data.supplied)]
     members = {f"teachers.members.{name}": member for name, member in config.all_members.items()}
     checked = [checked_member(where, member, config.trusted) for where, member in members.items()]
     return [

@@ -14,6 +14,7 @@ from experiments.listening.scores import aupr
 from experiments.listening.study import Part, Settings, absent, estimate, keep, wanted
 from experiments.listening.sweeps import Sweep, as_hydra_writes, problems_of
 from mtbkd import registry
+from mtbkd.cli import conf_folder
 from mtbkd.errors import InputError
 
 PARTS = {
@@ -132,13 +133,21 @@ def test_broken_sets_keep_the_good_ones_recipes():
     assert sets["two_permuted"]["permuted_network"]["of"] == teacher_sets.GOOD["network"]
     assert sets["one_random"]["random_network"] == {"kind": "broken", "how": "random"}
     assert sets["two_good_alone"].items() <= sets["two_permuted"].items()
-    assert [len(sets[f"many_{number}"]) for number in teacher_sets.COUNTS] == [1, 2, 4, 8, 16]
-    assert sets["many_4"].items() <= sets["many_16"].items()
-    starts = {member["share"][0] for member in sets["many_16"].values()}
-    assert (len(starts), min(starts), max(starts)) == (16, 0.0, 0.75)
     assert broken.of_broken({"forest": 0.5, "permuted_svm": 0.2, "random_network": 0.25}) == pytest.approx(
         0.45
     )
+
+
+def test_more_teachers_are_the_same_ones_and_others():
+    members = OmegaConf.load(conf_folder() / "teachers" / "sixteen.yaml").members
+    starts = {member.share[0] for member in members.values()}
+    assert (len(starts), min(starts), max(starts)) == (16, 0.0, 0.75)
+    assert all(member.share[1] - member.share[0] == pytest.approx(0.25) for member in members.values())
+    asked = [
+        word.strip("[]").split(",") for word in numbers.parts(Settings())[0].sweep.swept["teachers.only"]
+    ]
+    assert [len(names) for names in asked] == [1, 2, 4, 8, 16]
+    assert all(names == list(members)[: len(names)] for names in asked)
 
 
 def test_average_precision_of_the_rarer_class_by_hand():

@@ -76,6 +76,25 @@ def test_the_digits_trio(digits, tmp_path):
     assert not banks["ood"].mean_probs().isnan().any()
 
 
+def test_only_those_that_are_named_are_asked(digits):
+    assert [one.name for one in build_teachers(read("digits_trio", only="[svm,nets]"), digits, 0)] == [
+        "nets",
+        "svm",
+    ]
+    all_of_them = {one.name: one.fingerprint for one in build_teachers(read("digits_trio"), digits, 0)}
+    (alone,) = build_teachers(read("digits_trio", only="[forest]"), digits, 0)
+    assert alone.fingerprint == all_of_them["forest"], "the same teacher, whoever else is asked"
+
+
+def test_one_that_is_not_there_cannot_be_asked(digits):
+    with pytest.raises(InputError, match=r"teachers\.only: no teacher is called 'swm'; .*svm"):
+        build_teachers(read("digits_trio", only="[nets,swm]"), digits, 0)
+    votes = find("data", "synthetic").load(config_class(find("data", "synthetic"))(), 0)
+    assert [one.name for one in build_teachers(read("supplied", only="[votes]"), votes, 0)] == ["votes"]
+    with pytest.raises(InputError, match=r"teachers\.only: no teacher is called 'vote'; .*votes"):
+        build_teachers(read("supplied", only="[vote]"), votes, 0)
+
+
 def few(data, n=300):
     """The data with the pool's first rows only."""
     pool = data.pool.take(torch.arange(n))
