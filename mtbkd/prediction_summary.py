@@ -111,9 +111,16 @@ def summarise(posterior: Posterior, x: Tensor, num_classes: int, memory: float =
 
     memory: bytes that the draws `[S, n, K]` of one chunk may take
     """
-    row = posterior.num_chains * posterior.num_draws * num_classes * posterior.log_density.element_size()
-    chunks = torch.arange(len(x)).split(max(1, int(memory // row)))
+    chunks = chunks_of_rows(posterior, len(x), num_classes, memory)
     return PredictionSummary.of_rows(posterior.predict(x[rows]) for rows in chunks)
+
+
+def chunks_of_rows(
+    posterior: Posterior, n: int, num_classes: int, memory: float = MEMORY
+) -> tuple[Tensor, ...]:
+    """The numbers of n rows, in chunks `[m]` at which all draws `[S, m, K]` keep within `memory` bytes."""
+    row = posterior.num_chains * posterior.num_draws * num_classes * posterior.log_density.element_size()
+    return torch.arange(n).split(max(1, int(memory // row)))
 
 
 def _entropy(probs: Tensor) -> Tensor:

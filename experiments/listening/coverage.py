@@ -17,11 +17,12 @@ from experiments.listening import teacher_sets
 from experiments.listening.problems import EAGER, EVERYWHERE
 from experiments.listening.study import Part, Settings, command, runs_of
 from experiments.listening.sweeps import Run, Sweep
-from mtbkd.data.synthetic import true_probs
-from mtbkd.evaluation.interval_coverage import MASSES, interval_coverage
 from mtbkd.t_interval import shown, t_interval
 
 SETS, QUICK_SETS = 60, 10
+# Percent of the draws that a credible interval holds; columns of `metrics.json`, student.truth.
+MASSES = (50, 80, 95)
+COLUMNS = (*(f"coverage_{mass}" for mass in MASSES), "width_80", "error")
 # By what the truth is: the words that make it so, its prior scale being the student's.
 TRUTHS = {
     "from the student's prior": ("data.truth_hidden=[8]", "data.truth_activation=tanh"),
@@ -92,23 +93,16 @@ def rows(parts: list[Part], settings: Settings) -> pd.DataFrame:
 
 def checked(run: Run) -> dict[str, float]:
     """What a run's posterior says of the test rows against what is true there."""
-    x = run.data().test.x
-    truth = true_probs(run.data_config(), run.seed, x)
-    said = run.posterior().predict(x)
-    found = interval_coverage(said, truth)
-    shares = {f"coverage_{one.mass:g}": one.coverage for one in found}
-    width = next(one.width for one in found if one.mass == 0.8)
-    error = float((said.mean.double() - truth).abs().mean())
-    return {**shares, "error": error, "width_0.8": width}
+    found = run.metrics["student"]["truth"]
+    return {name: found[name] for name in COLUMNS}
 
 
 def markdown(found: pd.DataFrame) -> str:
     """A table an engine and truth: mean and 95 % t interval over the data sets that all ways could be fitted to."""
-    columns = [*(f"coverage_{mass:g}" for mass in MASSES), "width_0.8", "error"]
     head = [
         "way",
         "data sets",
-        *(f"in the {mass:.0%} interval" for mass in MASSES),
+        *(f"in the {mass}% interval" for mass in MASSES),
         "width of the 80%",
         "error of p",
     ]
@@ -120,7 +114,7 @@ def markdown(found: pd.DataFrame) -> str:
             "|---" * len(head) + "|",
         ]
         for way, one in in_all_ways(own).groupby("way", sort=False):
-            cells = [str(way), str(len(one)), *(shown(t_interval(one[name])) for name in columns)]
+            cells = [str(way), str(len(one)), *(shown(t_interval(one[name])) for name in COLUMNS)]
             lines.append(f"| {' | '.join(cells)} |")
         texts.append("\n".join(lines))
     return "\n\n".join(texts)

@@ -47,18 +47,13 @@ class Run:
         found: dict[str, Any] = json.loads((self.folder / "run.json").read_text())["config"]
         return found
 
-    def data_config(self) -> Any:
-        """The typed configuration of its data."""
-        chosen = self.config["data"]
-        wanted = registry.config_class(registry.find("data", chosen["name"]))
-        assert wanted is not None
-        return typed("data", wanted, chosen)
-
     def data(self) -> DistillationData:
         """Its data, loaded again."""
-        loaded: DistillationData = registry.find("data", self.config["data"]["name"]).load(
-            self.data_config(), int(self.config["seed"])
-        )
+        chosen = self.config["data"]
+        method = registry.find("data", chosen["name"])
+        wanted = registry.config_class(method)
+        assert wanted is not None
+        loaded: DistillationData = method.load(typed("data", wanted, chosen), int(self.config["seed"]))
         return loaded
 
     def posterior(self) -> Posterior:

@@ -30,6 +30,8 @@ class Rows:
     raw: `[n, ...]` or None, the inputs before any transformation, for people to look at
     views: other inputs of the same rows that teachers may be shown in place of x, by name, each `[n, ...]` float32
     table: or None, `[n]` rows of the columns of the source as they were read, for teachers that were fitted to a table
+    truth: or None, `[n, K]` float64, the class probabilities that y was drawn from, where they are known; nothing is
+        fitted to them
     """
 
     x: Tensor
@@ -39,6 +41,7 @@ class Rows:
     raw: np.ndarray | None = None
     views: dict[str, Tensor] = field(default_factory=dict)
     table: "pandas.DataFrame | None" = None
+    truth: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.x)
@@ -49,7 +52,10 @@ class Rows:
         raw = None if self.raw is None else self.raw[position]
         views = {name: view[rows] for name, view in self.views.items()}
         table = None if self.table is None else self.table.iloc[position]
-        return Rows(self.x[rows], self.y[rows], self.ids[position], self.index[rows], raw, views, table)
+        truth = None if self.truth is None else self.truth[rows]
+        return Rows(
+            self.x[rows], self.y[rows], self.ids[position], self.index[rows], raw, views, table, truth
+        )
 
     @property
     def made(self) -> Tensor:

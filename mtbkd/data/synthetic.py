@@ -61,12 +61,14 @@ def load(config: SyntheticConfig, seed: int) -> DistillationData:
     x = np.random.default_rng([seed, _INPUTS]).standard_normal((count, config.features)).astype(np.float32)
     index = np.arange(count)
     split = Split(*np.split(index, np.cumsum(sizes)[:-1]))
-    probs = true_probs(config, seed, torch.from_numpy(x)).numpy()
+    truth = true_probs(config, seed, torch.from_numpy(x))
+    probs = truth.numpy()
     rows = Rows(
         x=torch.from_numpy(x),
         y=torch.from_numpy(drawn(probs, 1, np.random.default_rng([seed, _LABELS])).argmax(1)),
         ids=index.astype(str),
         index=torch.from_numpy(index),
+        truth=truth,
     )
     counts = drawn(probs, config.votes, np.random.default_rng([seed, _VOTES]))
     with np.errstate(divide="ignore"):  # no vote: a log-probability of -inf

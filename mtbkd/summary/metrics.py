@@ -28,6 +28,7 @@ from mtbkd.prediction import Prediction
 from mtbkd.prediction_summary import PredictionSummary
 from mtbkd.problem import Problem
 from mtbkd.summary.findings import Findings, Models
+from mtbkd.summary.known_truth import against_truth
 from mtbkd.summary.teaching import teaching
 from mtbkd.teachers.bank import TeacherCost
 
@@ -47,6 +48,7 @@ def metrics_of(
     y = problem.data.test.y
     students = {
         name: model_metrics(findings.students[name], y, costs_of(posterior, problem.data.pool.x[:1]))
+        | {"truth": against_truth(posterior, problem.data.test)}
         for name, posterior in models.named.items()
     }
     teachers, ensemble = teacher_metrics(problem, findings)

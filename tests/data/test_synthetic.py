@@ -51,6 +51,14 @@ def test_labels_and_votes_are_drawn_from_the_truth():
     assert ((votes - probs) * (onehot - probs)).mean(0).abs().max() < 4 / np.sqrt(30_000)
 
 
+def test_rows_carry_their_truth():
+    config = SyntheticConfig()
+    data = load(config, 3)
+    for part in (data.pool, data.validation, data.test):
+        torch.testing.assert_close(part.truth, true_probs(config, 3, part.x), atol=0, rtol=0)
+        assert torch.equal(part.take(torch.tensor([4, 1])).truth, part.truth[[4, 1]])
+
+
 def test_the_truth_belongs_to_the_seed_not_to_the_rows():
     config = SyntheticConfig()
     x = load(config, 0).test.x

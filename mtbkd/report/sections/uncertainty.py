@@ -1,6 +1,6 @@
 """How unsure the student is of test inputs and of inputs from elsewhere, split by what kind of not knowing it is."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -37,7 +37,25 @@ def section(content: ReportContent) -> Section:
         )
     else:
         blocks.append(Table("out-of-distribution", _told_apart(content)))
+    if truth := content.metrics["student"].get("truth"):
+        blocks.append(Table("known-truth", _against_truth(truth)))
     return Section("uncertainty", "Uncertainty", "Uncertainty", blocks)
+
+
+def _against_truth(found: Mapping[str, float]) -> FoundTable:
+    masses = [name.removeprefix("coverage_") for name in found if name.startswith("coverage_")]
+    rows = tuple(
+        (f"{mass}%", f"{found[f'coverage_{mass}']:.1%}", f"{found[f'width_{mass}']:.3f}") for mass in masses
+    )
+    return FoundTable(
+        "Against probabilities that are known",
+        "The data tells the probabilities that its test labels were drawn from: the student's are "
+        f"{found['error']:.4f} from them, in the mean over inputs and classes. A central credible interval should hold "
+        "the true probability as often as it says, in the mean over data sets: inputs of one data set miss together, "
+        "so look at several seeds.",
+        ("Interval", "Holds the truth", "Mean width"),
+        rows,
+    )
 
 
 def _histograms(content: ReportContent) -> Iterator[FigureView]:
