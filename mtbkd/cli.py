@@ -113,7 +113,8 @@ def work(
             print("finished before; fresh=true does it again")
     set_threads(resolved.settings.threads, parallel)
     # Bars of runs at the same time would overwrite one another.
-    run(resolved, directory, command, Progress() if parallel > 1 else TerminalProgress(PATIENCE))
+    progress = Progress() if parallel > 1 else TerminalProgress(PATIENCE)
+    run(resolved, directory, command, progress, objective)
     try:
         tracker.log(directory.path)
     except Exception as failure:  # the run is finished all the same, and can be told of later

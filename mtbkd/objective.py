@@ -4,20 +4,20 @@ A setting chosen by its score on the test rows makes that score too good, so no 
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mtbkd.errors import InputError, nearest
+from mtbkd.evaluation.directions import better
 
 VALIDATED = ("student", "kd_student", "label_only_student")
 # What does not look at labels of test rows.
 WITHOUT_LABELS = ("diagnostics.numbers", "timing")
 COSTS = ("parameters", "stored_bytes", "latency_ms")
 # What `summary.metrics` scores validation rows by.
-LARGER_IS_BETTER = ("accuracy",)
-VALIDATION_SCORES = (*LARGER_IS_BETTER, "nll", "brier", "ece")
-SMALLER_IS_BETTER = (*VALIDATION_SCORES[1:], *COSTS)
+VALIDATION_SCORES = ("accuracy", "nll", "brier", "ece")
+DIRECTIONS = {"larger": "maximize", "smaller": "minimize"}
 
 
 def objectives(told: object) -> tuple[str, ...]:
@@ -60,6 +60,25 @@ def _require_allowed(name: str) -> None:
         )
 
 
+def require_reachable(names: Sequence[str], labelled_rows: int, models: Collection[str]) -> None:
+    """Raise `InputError` for a validation score that a run will not have, before it trains anything.
+
+    labelled_rows: validation rows with labels; models: students that the run fits
+    """
+    for name in names:
+        room, _, rest = name.partition(".")
+        if room != "validation":
+            continue
+        model = rest.partition(".")[0]
+        if not labelled_rows:
+            raise InputError(
+                f"objective {name}: no validation row is labelled; give some (data.validation_fraction, a split "
+                "column), or choose an objective that asks for no labels"
+            )
+        if model not in models:
+            raise InputError(f"objective {name}: this run fits no {model}; write baseline=both for it")
+
+
 def require_directions(names: Sequence[str], directions: Sequence[str]) -> None:
     """Raise `InputError` unless each objective has its direction, `minimize` or `maximize`, and the right one."""
     if len(names) != len(directions):
@@ -68,15 +87,11 @@ def require_directions(names: Sequence[str], directions: Sequence[str]) -> None:
             "give one direction for each, as in hydra.sweeper.direction=[minimize,minimize]"
         )
     for name, direction in zip(names, directions, strict=True):
-        last = name.rpartition(".")[2]
-        right = {
-            **dict.fromkeys(LARGER_IS_BETTER, "maximize"),
-            **dict.fromkeys(SMALLER_IS_BETTER, "minimize"),
-        }
-        if right.get(last, direction) != direction:
+        known = better(name.rpartition(".")[2])
+        if known is not None and DIRECTIONS[known] != direction:
             raise InputError(
                 f"objective {name} would be made worse by hydra.sweeper.direction={direction}; "
-                f"write {right[last]} for it"
+                f"write {DIRECTIONS[known]} for it"
             )
 
 

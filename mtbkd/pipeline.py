@@ -10,17 +10,19 @@ import logging
 import shutil
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from mtbkd import registry
 from mtbkd.configuration import RunConfig
+from mtbkd.data.distillation import DistillationData
 from mtbkd.data.table_encoding import TableEncoding
 from mtbkd.errors import InputError
 from mtbkd.fitting import fit
 from mtbkd.inference.engine import EngineConfig, gives_points
 from mtbkd.inference.map import warm_start
+from mtbkd.objective import require_reachable
 from mtbkd.posterior import Posterior
 from mtbkd.predictor import Inputs, Reading
 from mtbkd.problem import Problem, ask, make_student, prepare
@@ -39,10 +41,16 @@ Made = TypeVar("Made")
 Timing = dict[str, float]
 
 
-def run(config: RunConfig, directory: RunDirectory, command: str, progress: Progress | None = None) -> None:
+def run(
+    config: RunConfig,
+    directory: RunDirectory,
+    command: str,
+    progress: Progress | None = None,
+    objective: Sequence[str] = (),
+) -> None:
     """Do the run in its folder, or what is left of it; a finished one is left alone.
 
-    command: what makes the run again, for its report
+    command: what makes the run again, for its report; objective: entries of metrics.json that a sweeper goes by
     Raises `InputError` for what cannot work, before any training, and then leaves the folder as it was; any other
     error is kept in run.json and run.log and raised again.
     """
@@ -56,6 +64,8 @@ def run(config: RunConfig, directory: RunDirectory, command: str, progress: Prog
         try:
             with RunLog() as notes:
                 ingredients = prepare(config)
+                labelled = int((ingredients.data.validation.y >= 0).sum())
+                require_reachable(objective, labelled, models_of(config, ingredients.data))
                 directory.begin(config, command, ingredients.identity)
                 began = True
                 notes.write_to(directory.path / "run.log")
@@ -74,6 +84,14 @@ def run(config: RunConfig, directory: RunDirectory, command: str, progress: Prog
         except Exception as error:
             directory.fail(config, command, f"{type(error).__name__}: {error}", traceback.format_exc())
             raise
+
+
+def models_of(config: RunConfig, data: DistillationData) -> set[str]:
+    """The students that the run fits, as metrics.json calls them."""
+    wanted = config.baseline
+    found = {"student": True, "kd_student": wanted.kd_student}
+    found["label_only_student"] = wanted.label_only_student and bool((data.pool.y >= 0).any())
+    return {name for name, fitted in found.items() if fitted}
 
 
 def fit_students(
@@ -122,7 +140,7 @@ def fit_students(
     maps = label_only = None
     if not gives_points(engine) and (starts or wanted.kd_student):
         maps = fitted("kd_student", lambda begun: fit_it(student, warm_start(engine), begun))
-    if wanted.label_only_student and bool((data.pool.y >= 0).any()):
+    if "label_only_student" in models_of(config, data):
         label_only = fitted(
             "label_only_student", lambda begun: fit_it(make_student(config, data), engine, begun)
         )

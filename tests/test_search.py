@@ -93,9 +93,19 @@ def test_a_search_in_a_wrong_direction_does_no_work(mtbkd, words, tmp_path, more
     assert not list(tmp_path.glob("sweep/*/run.json"))
 
 
-def test_a_run_without_validation_rows_gives_no_number(mtbkd, words, tmp_path):
-    code, _, err = mtbkd(
-        "-m", *words, *OPTUNA, "hydra.sweeper.n_trials=1", "seed=choice(0,1)", "data.validation_fraction=0"
-    )
-    assert code == 1
-    assert any("objective validation.student.nll: metrics.json has no" in line for line in err)
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        (["data.validation_fraction=0"], "objective validation.student.nll: no validation row is labelled"),
+        (
+            ["objective=validation.label_only_student.nll", "baseline=none"],
+            "objective validation.label_only_student.nll: this run fits no label_only_student",
+        ),
+    ],
+)
+def test_what_a_run_will_not_have_is_refused_before_it_trains(mtbkd, words, tmp_path, more, told):
+    kept = [word for word in words if not word.startswith(more[-1].partition("=")[0])]
+    code, _, err = mtbkd("-m", *kept, *OPTUNA, "hydra.sweeper.n_trials=1", "seed=choice(0,1)", *more)
+    assert code in (1, 2)
+    assert any(told in line for line in err)
+    assert not list(tmp_path.glob("sweep/*/run.json"))

@@ -5,7 +5,9 @@ from collections.abc import Iterator, Sequence
 
 from mtbkd.comparison.arms import Arm
 from mtbkd.comparison.comparison import Comparison, Row
-from mtbkd.comparison.scores import better, decimals, heading
+from mtbkd.comparison.scores import decimals, heading
+from mtbkd.evaluation.directions import better
+from mtbkd.report.tables import counted
 from mtbkd.report.verdict import Answer, Finding, Tile
 from mtbkd.t_interval import LEVEL, Interval, shown
 
@@ -252,11 +254,6 @@ def tone_of(row: Row, score: str) -> str:
     """Whether a row's difference is good or bad news, plain where its interval includes 0."""
     verdict = row.best(score)
     return "plain" if verdict is None or better(score) is None else "good" if verdict else "bad"
-
-
-def counted(number: int, thing: str) -> str:
-    """`1 seed`, `3 seeds`."""
-    return f"{number} {thing}" + "s" * (number != 1)
 
 
 def listed(names: Sequence[str]) -> str:

@@ -11,8 +11,9 @@ from mtbkd.comparison.arms import Arm, arms_of
 from mtbkd.comparison.choice import Choice, choose
 from mtbkd.comparison.pairs import Baseline, baseline_of, difference
 from mtbkd.comparison.runs import Run, read_runs
-from mtbkd.comparison.scores import COSTS, DEFAULT, better
+from mtbkd.comparison.scores import COSTS, DEFAULT
 from mtbkd.errors import InputError, nearest
+from mtbkd.evaluation.directions import better
 from mtbkd.t_interval import LEVEL, Interval, t_interval
 
 if TYPE_CHECKING:

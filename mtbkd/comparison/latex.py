@@ -4,7 +4,8 @@ import math
 import re
 
 from mtbkd.comparison.comparison import Comparison, Row
-from mtbkd.comparison.scores import better, decimals, heading
+from mtbkd.comparison.scores import decimals, heading
+from mtbkd.evaluation.directions import better
 from mtbkd.t_interval import Interval
 
 SPECIAL = {

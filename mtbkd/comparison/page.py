@@ -6,7 +6,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from mtbkd.comparison import figures
-from mtbkd.comparison.answer import answer, counted, told
+from mtbkd.comparison.answer import answer, told
 from mtbkd.comparison.arms import Arm
 from mtbkd.comparison.comparison import Comparison, Row
 from mtbkd.comparison.latex import latex_table
@@ -14,9 +14,11 @@ from mtbkd.comparison.page_tables import means_html, runs_table
 from mtbkd.comparison.pairs import shared
 from mtbkd.comparison.pareto import pareto_front
 from mtbkd.comparison.runs import Run
-from mtbkd.comparison.scores import COSTS, better, decimals, heading, loss
+from mtbkd.comparison.scores import COSTS, decimals, heading, loss
+from mtbkd.evaluation.directions import better
 from mtbkd.report.blocks import Block, Bullets, Figures, FigureView, Heading, Html, Section, Words
 from mtbkd.report.render import render_page
+from mtbkd.report.tables import counted
 from mtbkd.t_interval import shown
 
 # Figures of more arms would be read by nobody: of more, the first, and the table has all.

@@ -1,10 +1,9 @@
-"""Which way a score is better, how it is called, and to how many places it is told."""
+"""How a score is called, and to how many places it is told."""
 
 import math
 from collections.abc import Iterable
-from typing import Literal
 
-Better = Literal["larger", "smaller"]
+from mtbkd.evaluation.directions import better
 
 DEFAULT = ("accuracy", "nll", "ece")
 # What quality is bought with.
@@ -20,24 +19,11 @@ HEADINGS = {
     "latency_ms": "Latency, ms",
     "fit_s": "Fit, s",
 }
-LARGER = ("accuracy", "f1", "auroc", "aupr", "resolution")
-SMALLER = (
-    *("nll", "brier", "ece", "mce", "aurc", "fpr95", "impossible", "deviance", "reliability"),
-    *("latency", "parameters", "stored", "fit"),
-)
 
 
 def heading(score: str) -> str:
     """What a score is called."""
     return HEADINGS.get(score) or score.replace("_", " ").replace(".", " ")
-
-
-def better(score: str) -> Better | None:
-    """Which way it is better, None where that cannot be said of it."""
-    words = score.replace(".", "_").split("_")
-    if any(word in LARGER for word in words):
-        return "larger"
-    return "smaller" if any(word in SMALLER for word in words) else None
 
 
 def loss(score: str, value: float) -> float:

@@ -130,6 +130,11 @@ def shown(column: str, metrics: Metrics) -> str:
     return f"{value:.3f}"
 
 
+def counted(number: int, thing: str) -> str:
+    """`1 seed`, `3 seeds`."""
+    return f"{number:,} {thing}" + "s" * (number != 1)
+
+
 def human_bytes(count: float) -> str:
     """A number of bytes in the largest unit of which there is at least one: 9640 -> 9.6 kB."""
     if count < 1000:

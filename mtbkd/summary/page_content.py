@@ -23,7 +23,7 @@ from mtbkd.report.content import (
     TestPredictions,
     UnsureInput,
 )
-from mtbkd.report.tables import NAMES, Role, human_bytes, student_called
+from mtbkd.report.tables import NAMES, Role, counted, human_bytes, student_called
 from mtbkd.rules import asks_held_out
 from mtbkd.summary.diagnosis import successive_energies
 from mtbkd.summary.findings import Findings, Models
@@ -137,10 +137,6 @@ def method(config: RunConfig, group: str) -> str:
     settings: dict[str, Any] = {k: v for k, v in config.resolved[group].items() if k != "name"}
     told = (f"{key.replace('_', ' ')} {value}" for key, value in settings.items())
     return ", ".join([config.methods[group], *told])
-
-
-def counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
 def on_test(problem: Problem, findings: Findings) -> TestPredictions | None:

@@ -1,6 +1,7 @@
 import pytest
 
-from mtbkd.comparison.scores import better, decimals, heading, loss
+from mtbkd.comparison.scores import decimals, heading, loss
+from mtbkd.evaluation.directions import better
 
 
 @pytest.mark.parametrize(
