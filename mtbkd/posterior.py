@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import vmap
 
 from mtbkd.data.distillation import DistillationData
 from mtbkd.density import Density
 from mtbkd.errors import InputError
 from mtbkd.features.transfer import PROJECTOR
-from mtbkd.forward_mode import pushforward
 from mtbkd.inference.engine import Draws, EngineConfig
 from mtbkd.posterior_file import read_folder, write_folder
+from mtbkd.posterior_predictive import predictive
 from mtbkd.prediction import Prediction
 from mtbkd.students.skeleton import Skeleton
 from mtbkd.students.spec import NetworkSpec
@@ -152,74 +151,7 @@ class Posterior:
         memory: bytes that intermediates may take; the work is cut into chunks of draws and rows to keep within it.
         Raises `InputError` for a posterior that is not a student's.
         """
-        if self.skeleton is None:
-            raise InputError(
-                "this posterior is of a Pyro model without a network; use .samples() and your own model"
-            )
-        x = torch.as_tensor(x)
-        if len(x) == 0:
-            raise InputError("predict was given no inputs; x needs at least one row")
-        dtype = next(iter(self.values.values())).dtype
-        x = x.to(dtype)
-        if self.centre is not None and self.num_chains > 1:  # each is linearised at its own
-            chains = [self.chains(slice(c, c + 1)) for c in range(self.num_chains)]
-            return Prediction(torch.cat([one.predict(x, memory=memory).probs for one in chains]), len(chains))
-        draws = {name: v.flatten(0, 1) for name, v in self.of_network(self.values).items()}
-        count = self.num_chains * self.num_draws
-        probs: Tensor | None = None
-        with torch.no_grad():
-            for rows in torch.arange(len(x)).split(self.rows_a_chunk(x, memory)):
-                chunk, at = self.draws_a_chunk(x, len(rows), memory), slice(int(rows[0]), int(rows[-1]) + 1)
-                for first in range(0, count, chunk):
-                    some = slice(first, first + chunk)
-                    part = self.forward({name: v[some] for name, v in draws.items()}, x[at])
-                    if probs is None:
-                        probs = torch.empty(count, len(x), part.shape[-1], dtype=dtype)
-                    probs[some, at] = part
-        assert probs is not None
-        return Prediction(probs, self.num_chains)
-
-    def forward(self, weights: dict[str, Tensor], x: Tensor) -> Tensor:
-        """Probabilities `[s, n, K]` of draws `[s, *shape]` at inputs `[n, ...]`."""
-        assert self.skeleton is not None
-        skeleton, held = self.skeleton, self.of_network(self.held)
-        own = None if self.centre is None else self.of_network(self.centre)
-        centre = None if own is None else {name: v[0] for name, v in own.items()}
-
-        def logits(drawn: dict[str, Tensor]) -> Tensor:
-            return skeleton({**held, **drawn}, x)
-
-        def one(drawn: dict[str, Tensor]) -> Tensor:
-            if centre is None:
-                return logits(drawn)
-            step = {name: v - centre[name] for name, v in drawn.items()}
-            at_centre, change = pushforward(logits, centre, step)
-            return at_centre + change
-
-        if skeleton.loops:
-            count = len(next(iter(weights.values())))
-            said = torch.stack([one({name: v[i] for name, v in weights.items()}) for i in range(count)])
-        else:
-            said = vmap(one)(weights)
-        # Classes are few: a softmax over the last dimension does not vectorise, and took two thirds of all the time.
-        return torch.softmax(said.transpose(1, 2).contiguous(), 1).transpose(1, 2)
-
-    def widest(self, x: Tensor) -> int:
-        """Bytes of the widest activation of one draw at one input, an upper bound by the largest layer; twice where
-        each has its derivative beside it."""
-        assert self.skeleton is not None
-        shapes = self.skeleton.shapes.values()
-        positions = x[0, 0].numel() if self.skeleton.has_convolution and x.dim() > 2 else 1
-        widest = max(max(shape[0] for shape in shapes) * positions, x[0].numel())
-        return (4 if self.centre is None else 8) * x.element_size() * widest
-
-    def rows_a_chunk(self, x: Tensor, memory: float) -> int:
-        """Inputs that may be predicted at once within `memory` bytes."""
-        return max(1, min(len(x), int(memory // self.widest(x))))
-
-    def draws_a_chunk(self, x: Tensor, rows: int, memory: float) -> int:
-        """Draws that may be predicted at once at `rows` inputs within `memory` bytes."""
-        return max(1, int(memory // (self.widest(x) * rows)))
+        return predictive(self, x, memory)
 
     def to_arviz(
         self,
@@ -258,7 +190,8 @@ class Posterior:
         weight_prior = weight_prior or NormalWeights.of_record(self.meta.get("weight_prior"))
         prior = log_prior = None
         if weight_prior is not None and self.skeleton is not None:
-            log_prior = prior_draws.log_prior(self, weight_prior).numpy()
+            # Of draws of p^(1/T) a factor of p counts 1 / T times.
+            log_prior = (prior_draws.log_prior(self, weight_prior) / self.posterior_temperature).numpy()
             if x is not None:
                 number = prior_draws.affordable_draws(self.num_weights)
                 generator = torch.Generator().manual_seed(seed)

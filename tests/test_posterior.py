@@ -11,6 +11,7 @@ from torch import nn
 from torch.func import functional_call
 from user_networks import Attentive, Normed, Recurrent, Tied
 
+from mtbkd import posterior_predictive
 from mtbkd.density import Density
 from mtbkd.errors import InputError
 from mtbkd.fitting import fit
@@ -92,9 +93,9 @@ def test_little_memory_changes_nothing(name):
 def test_memory_bounds_what_is_predicted_at_once(monkeypatch):
     _, posterior = posterior_of("mlp")
     seen = []
-    forward = Posterior.forward
+    forward = posterior_predictive.forward
     monkeypatch.setattr(
-        Posterior,
+        posterior_predictive,
         "forward",
         lambda s, w, x: (seen.append(len(next(iter(w.values()))) * len(x)), forward(s, w, x))[1],
     )

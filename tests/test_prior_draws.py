@@ -1,7 +1,9 @@
 """A weight prior pushed through a network, against its own formula."""
 
+import dataclasses
 import math
 
+import numpy as np
 import pytest
 import torch
 from drawn import drawn
@@ -84,6 +86,17 @@ def test_log_prior_of_draws_is_the_formula():
     w = own.values["weight"]
     expected = -w.square().sum((-1, -2)) / (2 * SD**2) - 2 * math.log(SD * math.sqrt(2 * math.pi))
     torch.testing.assert_close(log_prior(own, NormalWeights(SD, "fixed")), expected)
+
+
+def test_of_heated_draws_the_prior_counts_less():
+    """Draws of p^(1/T): raising the prior to alpha multiplies their density by prior^((alpha - 1) / T)."""
+    own = posterior(two_classes())
+    heated = dataclasses.replace(own, meta={**own.meta, "config": {"posterior_temperature": 4.0}})
+    plain, cooler = (
+        one.to_arviz(ONE, weight_prior=NormalWeights(SD, "fixed")).log_prior["weights"].values
+        for one in (own, heated)
+    )
+    np.testing.assert_allclose(cooler, plain / 4)
 
 
 def test_chunks_change_nothing(monkeypatch):
