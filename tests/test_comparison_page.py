@@ -1,24 +1,15 @@
 """The page of a comparison as a reader meets it: in chromium, from the file that `mtbkd-compare` writes."""
 
 import csv
-import shutil
 
 import pytest
+from in_chromium import CUT_OFF, MARKS, PHONE, WIDE, browser, windows
 from stub_runs import write_run
 
 from mtbkd.comparison.command import main
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-playwright = pytest.importorskip("playwright.sync_api", reason="no playwright: pip install mtbkd[dev]")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the path: install it to see pages rendered"),
-]
-CUT_OFF = """
-() => [...document.querySelectorAll("body *:not(svg *)")]
-  .filter(e => e.getBoundingClientRect().right > document.documentElement.clientWidth + 1 && !e.closest("pre"))
-  .map(e => e.className || e.tagName)
-"""
+__all__ = ["browser"]  # a fixture
+pytestmark = MARKS
 EMPTY = """
 () => [...document.querySelectorAll("figure svg")].filter(svg => svg.querySelectorAll("path, use").length < 5
   || svg.getBoundingClientRect().height < 60).map(svg => svg.getAttribute("aria-label"))
@@ -45,40 +36,16 @@ def address(tmp_path_factory):
     return (folder / "comparison.html").as_uri()
 
 
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as driver:
-        found = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield found
-        found.close()
-
-
 @pytest.fixture
 def opened(browser, address):
-    """Opens the page: `opened(width, scheme)`; fails at the end where it complained or asked for another file."""
-    complaints, asked, contexts = [], [], []
-
-    def open_page(width=1100, scheme="light"):
-        size = {"width": width, "height": 900}
-        contexts.append(browser.new_context(viewport=size, color_scheme=scheme, accept_downloads=True))
-        page = contexts[-1].new_page()
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("request", lambda request: asked.append(request.url))
-        page.goto(address)
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert complaints == []
-    assert [url for url in asked if not url.startswith(("file://", "data:text/csv"))] == []
+    with windows(browser, address, also=("file://",)) as open_page:
+        yield open_page
 
 
-@pytest.mark.parametrize("width", [1100, 390])
+@pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["wide", "phone"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nothing_is_cut_off_or_empty(opened, width, scheme):
-    page = opened(width, scheme)
+def test_nothing_is_cut_off_or_empty(opened, viewport, scheme):
+    page = opened(viewport, scheme)
     assert page.evaluate(CUT_OFF) == []
     assert page.locator("figure svg").count() == 12  # three scores: means, differences, and against two costs
     assert page.evaluate(EMPTY) == []

@@ -119,7 +119,10 @@ class Html:
 
 @dataclass(frozen=True)
 class BarView:
-    """One class in one model's opinion; all numbers are probabilities."""
+    """One class in one model's opinion; p, low and high are probabilities.
+
+    named: whether its model's name stands beside it, once for several bars; right: whether the class is the truth
+    """
 
     model: str
     label: str
@@ -127,6 +130,7 @@ class BarView:
     low: float | None
     high: float | None
     right: bool
+    named: bool = True
 
 
 @dataclass(frozen=True)
@@ -141,10 +145,27 @@ class Card:
 
 @dataclass(frozen=True)
 class Cards:
-    """Inputs with opinions."""
+    """Inputs with opinions; name: of its CSV file."""
 
+    name: str
     cards: Sequence[Card]
     kind: ClassVar[str] = "cards"
+
+    @property
+    def data(self) -> dict[str, list[Any]]:
+        """Every bar, for the file."""
+        bars = [(card, bar) for card in self.cards for bar in card.bars]
+        return {
+            "input": [card.item.id for card, _ in bars],
+            "truth": [card.truth for card, _ in bars],
+            "total_nats": [card.item.total for card, _ in bars],
+            "epistemic_nats": [card.item.epistemic for card, _ in bars],
+            "model": [bar.model for _, bar in bars],
+            "class": [bar.label for _, bar in bars],
+            "probability": [bar.p for _, bar in bars],
+            "lower": [bar.low for _, bar in bars],
+            "upper": [bar.high for _, bar in bars],
+        }
 
 
 Block = Words | Heading | Figures | Facts | Table | Bullets | Verdict | Code | Html | Cards

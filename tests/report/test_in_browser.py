@@ -1,20 +1,14 @@
 """The page as a reader meets it: in Debian's chromium, driven by playwright."""
 
 import csv
-import shutil
 
 import pytest
+from in_chromium import CUT_OFF, MARKS, PHONE, WIDE, browser, windows
 
 from mtbkd.report.page import write_report
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-playwright = pytest.importorskip("playwright.sync_api", reason="no playwright: pip install mtbkd[dev]")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the path: install it to see pages rendered"),
-]
-
-WIDE, PHONE = {"width": 1100, "height": 900}, {"width": 390, "height": 844}
+__all__ = ["browser"]  # a fixture
+pytestmark = MARKS
 LIGHT, DARK = "rgb(245, 246, 248)", "rgb(18, 22, 26)"
 
 # Contrast of each text with what it stands on, by WCAG 2's formula; 3 is enough for large text.
@@ -42,19 +36,6 @@ CONTRAST = """
   return found;
 }
 """
-CUT_OFF = """
-() => [...document.querySelectorAll("main *:not(svg *)")]
-  .filter(e => e.getBoundingClientRect().right > document.documentElement.clientWidth + 1 && !e.closest("pre"))
-  .map(e => e.className || e.tagName)
-"""
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as driver:
-        found = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield found
-        found.close()
 
 
 @pytest.fixture(scope="module")
@@ -64,29 +45,8 @@ def address(tmp_path_factory, rendered_content):
 
 @pytest.fixture
 def opened(browser, address):
-    """Opens the page in a window of its own: `opened(viewport, scheme)`; fails at the end where it complained or asked
-    for anything but itself."""
-    contexts, complaints, asked = [], [], []
-
-    def open_page(viewport=WIDE, scheme="light"):
-        context = browser.new_context(viewport=viewport, color_scheme=scheme, accept_downloads=True)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("request", lambda request: asked.append(request.url))
-        page.goto(address)
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert complaints == []
-    assert {url.split(",")[0].split("#")[0] for url in asked} <= {
-        address,
-        "data:image/png;base64",
-        "data:text/csv;base64",
-    }
+    with windows(browser, address) as open_page:
+        yield open_page
 
 
 def background(page):

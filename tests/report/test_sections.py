@@ -192,4 +192,25 @@ def test_a_sequence_is_told_by_its_accession_and_length(content):
     (card,) = cards.cards
     assert card.item.id == "P12345"
     assert "length 100" in card.shown
-    assert [bar.model for bar in card.bars[:4]] == ["student", "", "", "ensemble of five"]
+    assert [bar.model for bar in card.bars[:4]] == ["student", "student", "student", "ensemble of five"]
+    assert [bar.named for bar in card.bars[:4]] == [True, False, False, True]
+
+
+def test_what_is_said_of_the_least_sure_inputs_is_in_a_file(content):
+    (cards,) = blocks(unsure.section(content), Cards)
+    data, bars = cards.data, len(cards.cards[0].bars)
+    assert {len(column) for column in data.values()} == {bars * len(content.least_sure)}
+    item = content.least_sure[1]
+    best = int(item.student.probs.argmax())
+    row = {name: column[bars] for name, column in data.items()}
+    assert row == {
+        "input": item.id,
+        "truth": content.class_names[item.truth],
+        "total_nats": item.total,
+        "epistemic_nats": item.epistemic,
+        "model": "student",
+        "class": content.class_names[best],
+        "probability": item.student.probs[best],
+        "lower": item.student.lower[best],
+        "upper": item.student.upper[best],
+    }

@@ -22,7 +22,7 @@ def section(content: ReportContent) -> Section:
                 f"{line}; ✓ marks the truth."
             )
         )
-        blocks.append(Cards([_card(content, item) for item in content.least_sure]))
+        blocks.append(Cards("least-sure", [_card(content, item) for item in content.least_sure]))
     else:
         blocks.append(
             Words(
@@ -41,21 +41,19 @@ def _card(content: ReportContent, item: UnsureInput) -> Card:
     else:
         shown = inputs.values(item.value, content.feature_names)
     best = np.argsort(-item.student.probs)[:TOP_CLASSES]
-    # its name stands once, beside the first of its classes
-    bars = [_bar(content, item, item.student, int(k), "student" * (i == 0)) for i, k in enumerate(best)]
-    bars += [
-        _bar(content, item, opinion, int(opinion.probs.argmax()), opinion.name) for opinion in item.teachers
-    ]
+    bars = [_bar(content, item, item.student, int(k), i == 0) for i, k in enumerate(best)]
+    bars += [_bar(content, item, opinion, int(opinion.probs.argmax())) for opinion in item.teachers]
     truth = None if item.truth is None else content.class_names[item.truth]
     return Card(item, shown, truth, bars)
 
 
-def _bar(content: ReportContent, item: UnsureInput, opinion: Opinion, k: int, name: str) -> BarView:
+def _bar(content: ReportContent, item: UnsureInput, opinion: Opinion, k: int, named: bool = True) -> BarView:
     return BarView(
-        model=name,
+        model=opinion.name,
         label=content.class_names[k],
         p=float(opinion.probs[k]),
         low=None if opinion.lower is None else float(opinion.lower[k]),
         high=None if opinion.upper is None else float(opinion.upper[k]),
         right=k == item.truth,
+        named=named,
     )
