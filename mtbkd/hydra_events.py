@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra.experimental.callback import Callback
-from omegaconf import read_write
+from omegaconf import OmegaConf, read_write
 
 from mtbkd import sweep
 from mtbkd.command import constant_keys, continuing_sweep, quoted
 from mtbkd.launching import number_of_runs, prepare, swept_words
 from mtbkd.search import found, quieten, searches
 from mtbkd.tracking.chosen import tracker_of
+from mtbkd.tracking.password import masked
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -37,6 +38,10 @@ class Launch(Callback):
         Launch.sweep = Path(os.path.abspath(config.hydra.sweep.dir))
         Launch.new_folders = missing_folders(Launch.sweep)
         sweep.clear(Launch.sweep)
+        # Hydra keeps a sweep's configuration before its runs refuse such an address.
+        if isinstance(uri := OmegaConf.select(config, "tracking.uri"), str) and masked(uri) != uri:
+            with read_write(config):
+                config.tracking.uri = masked(uri)
         print(continuing_sweep(config.hydra, Launch.sweep), flush=True)
         prepare(config.hydra.launcher)
         quieten(config.hydra)

@@ -7,6 +7,7 @@ import numpy as np
 
 from mtbkd.comparison.arms import Arm
 from mtbkd.comparison.runs import Run
+from mtbkd.data.npz import read_npz
 from mtbkd.errors import InputError, nearest
 from mtbkd.t_interval import LEVEL, Interval, paired_interval
 
@@ -101,10 +102,12 @@ def same_rows(arm: Arm, other: Arm, seed: int, split: str) -> bool:
 
 
 def labelled_rows(run: Run, split: str) -> tuple[np.ndarray, np.ndarray] | None:
-    """Names and labels of a split's rows, None where the run does not tell them."""
-    if run.folder is None or not (run.folder / "predictions.npz").exists():
+    """Names and labels of a split's rows, None where the run does not tell them, or its file is damaged."""
+    if run.folder is None:
         return None
-    with np.load(run.folder / "predictions.npz", allow_pickle=False) as said:
-        if f"{split}_ids" not in said:
-            return None
-        return said[f"{split}_ids"], said[f"{split}_y"]
+    ids, y = f"{split}_ids", f"{split}_y"
+    try:
+        said = read_npz(run.folder / "predictions.npz", (ids, y))
+    except InputError:
+        return None
+    return said[ids], said[y]

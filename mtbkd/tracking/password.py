@@ -6,16 +6,18 @@ from mtbkd.errors import InputError
 
 # Up to the last @, since a database's password may hold slashes and more.
 PASSWORD = re.compile(r"(://[^:/@\s]*):\S*@")
+# As drivers of databases take it too.
+PARAMETER = re.compile(r"([?&](?:password|passwd|pwd|token)=)[^&\s\"']+", re.IGNORECASE)
 
 
 def masked(text: str) -> str:
     """A text with `***` in the place of each password in an address, as in `https://user:***@host`."""
-    return PASSWORD.sub(r"\1:***@", text)
+    return PARAMETER.sub(r"\1***", PASSWORD.sub(r"\1:***@", text))
 
 
 def require_no_password(name: str, uri: str) -> None:
     """Raise `InputError` where the address has a password: settings stand in a run's files, report and store."""
-    if PASSWORD.search(uri):
+    if masked(uri) != uri:
         raise InputError(
             f"{name} is '{masked(uri)}', with a password, which a run's files and report would show; give the address "
             "by the variable MLFLOW_TRACKING_URI, or name and password by MLFLOW_TRACKING_USERNAME and "

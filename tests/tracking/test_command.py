@@ -49,6 +49,18 @@ def test_a_password_among_the_words_is_kept_nowhere(mtbkd, words, tmp_path, more
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_password_in_a_file_of_ones_own_is_not_copied(mtbkd, words, tmp_path):
+    mine = tmp_path / "mine" / "tracking" / "ours.yaml"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("defaults: [mlflow]\nuri: https://u:pw@127.0.0.1:9\n")
+    code, out, err = mtbkd("-m", "--config-dir", str(mine.parents[1]), *words, "tracking=ours", "seed=0,1")
+    assert code in (1, 2)
+    assert any("'https://u:***@127.0.0.1:9', with a password" in line for line in err)
+    kept = [path for path in tmp_path.rglob("*") if path.is_file() and path != mine]
+    assert not [path for path in kept if b"pw@" in path.read_bytes()]
+    assert not any("pw@" in line for line in (*out, *err))
+
+
 def test_a_password_in_an_error_of_the_store_is_not_told(mtbkd, words, monkeypatch):
     def away(*args, **more):
         raise OSError("no answer from https://u:pw@host/api")

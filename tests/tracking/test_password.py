@@ -11,6 +11,8 @@ from mtbkd.tracking.password import masked, require_no_password
         ("postgresql+psycopg2://u:p/w@host/db", "postgresql+psycopg2://u:***@host/db"),
         ("mysql://u:p@w@host/db", "mysql://u:***@host/db"),
         ("http://:pw@host", "http://:***@host"),
+        ("postgresql://host/db?user=u&password=pw&x=1", "postgresql://host/db?user=u&password=***&x=1"),
+        ("mysql://host/db?Pwd=pw", "mysql://host/db?Pwd=***"),
         ("cannot ask http://u:pw@a and http://u:pw@b", "cannot ask http://u:***@a and http://u:***@b"),
     ],
 )
@@ -30,6 +32,7 @@ def test_a_password_is_masked_and_refused(told, shown):
         "postgresql://user@host:5432/db",
         "sqlite:////home/a:b@c/mlflow.db",
         "databricks",
+        "https://host/?compassword=3",
         "write to me@host: at http://host:80 or you@host",
     ],
 )
