@@ -44,7 +44,8 @@ class WeightPrior(ABC):
     def draw(self, skeleton: Skeleton, generator: torch.Generator) -> dict[str, Tensor]:
         """One draw of all weights, `[*shape]` by parameter, float32."""
         with torch.random.fork_rng(devices=[]):  # distributions take no generator
-            torch.manual_seed(int(torch.randint(2**31, (1,), generator=generator)))
+            # `torch.manual_seed` seeds the accelerators too, which takes a millisecond a draw.
+            torch.default_generator.manual_seed(int(torch.randint(2**31, (1,), generator=generator)))
             return {name: one.sample() for name, one in self.distributions(skeleton, torch.zeros(1)).items()}
 
     def log_prob(self, skeleton: Skeleton, weights: Mapping[str, Tensor], like: Tensor) -> Tensor:
