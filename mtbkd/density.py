@@ -34,8 +34,10 @@ COMPILING_PAYS_AFTER = 30.0
 # the digits run on two cores took 21 s with one thread, 36 s with two, and 72 s with two beside another busy process.
 SMALL_OPERATION = 100_000
 
-# Rows on which the cost of all is measured: tracing runs the model, and all rows at once may not fit in memory.
+# Rows on which the cost of all is measured: tracing runs the model, and all rows at once may not fit in memory. Of rows
+# that are short, as many as hold so few numbers: where these are all, the graph that was measured is the one that runs.
 PLANNING_ROWS = 256
+PLANNING_NUMBERS = 200_000
 
 
 class Density:
@@ -267,7 +269,8 @@ class Density:
         gives the same draws. compiled: 'auto', 'always' or 'never'; memory: bytes for intermediates of full batches.
         """
         used = min(batch_size or self.num_rows, self.num_rows)
-        traced = min(used, PLANNING_ROWS)
+        numbers = sum(t[0].numel() for t in self.tensors) if self.takes_batches else 1
+        traced = min(used, max(PLANNING_ROWS, PLANNING_NUMBERS // numbers))
         batch = self.full if traced == self.num_rows else self.batch(torch.arange(traced))
         theta = torch.zeros(1, self.dim, dtype=self.dtype, device=self.device)
         size = GraphSize.of(self.graph("value_and_grad", theta, batch))

@@ -448,6 +448,7 @@ def test_the_plan_bounds_memory_by_rows():
 
 def test_planning_runs_the_model_on_few_rows(monkeypatch):
     monkeypatch.setattr(mtbkd.density, "PLANNING_ROWS", 3)
+    monkeypatch.setattr(mtbkd.density, "PLANNING_NUMBERS", 0)
     seen = []
 
     class Counting(nn.Module):
@@ -464,6 +465,16 @@ def test_planning_runs_the_model_on_few_rows(monkeypatch):
     density.plan(2, 10)
     density.plan(2, 10, batch_size=5)
     assert max(seen) == 3
+
+
+def test_the_graph_that_was_planned_by_is_the_one_that_runs(monkeypatch):
+    """Of few numbers, all rows at once and one chain: they are traced once."""
+    monkeypatch.setattr(mtbkd.density, "PLANNING_ROWS", 3)
+    density = student_density(make_student())
+    planned = density.plan(1, 10)
+    (planned_by,) = planned.graphs.values()
+    planned.value_and_grad(torch.zeros(1, density.dim))
+    assert list(planned.graphs.values()) == [planned_by]
 
 
 def test_another_execution_has_graphs_of_its_own():
