@@ -21,7 +21,15 @@ from torch import Tensor
 from torch.func import grad_and_value, vmap
 
 from mtbkd.errors import InputError
-from mtbkd.graphs import COMPILER_NEEDED, Execution, Graph, GraphSize, compiler_found, trace_graph
+from mtbkd.graphs import (
+    COMPILER_NEEDED,
+    Execution,
+    Graph,
+    GraphSize,
+    HoistedGraph,
+    compiler_found,
+    trace_hoisted,
+)
 from mtbkd.sites import find_sites, place
 
 Batch = tuple[Tensor, ...]
@@ -75,7 +83,8 @@ class Density:
         self.execution = execution or Execution()
         self.small = False
         self.held: dict[str, Tensor] = {}
-        self.graphs: dict[tuple[object, ...], Graph] = {}
+        self.graphs: dict[tuple[object, ...], Graph | HoistedGraph] = {}
+        self.fixed: dict[tuple[object, ...], tuple[Tensor, ...]] = {}
 
     # ---- the flat vector -------------------------------------------------------------------------------------
     @property
@@ -107,8 +116,7 @@ class Density:
 
     def restrict(self, names: Sequence[str], values: Mapping[str, Tensor]) -> "Density":
         """The density of the sites `names` alone, the others held at `values` (constrained)."""
-        other = Density.__new__(Density)
-        other.__dict__.update({k: v for k, v in self.__dict__.items() if k != "full"})
+        other = self.copy()
         other.sites = place([site for site in self.sites if site.name in names])
         if not other.sites:
             raise InputError(
@@ -119,11 +127,27 @@ class Density:
         other.graphs = {}
         return other
 
+    def copy(self) -> "Density":
+        """Another one with the same graphs and nothing that was made of the data."""
+        other = Density.__new__(Density)
+        other.__dict__.update({k: v for k, v in self.__dict__.items() if k not in ("full", "slices")})
+        other.fixed = {}
+        return other
+
     # ---- data ------------------------------------------------------------------------------------------------
     @cached_property
     def full(self) -> Batch:
         """All rows."""
         return (*self.tensors, self.scalar(1.0)) if self.takes_batches else self.tensors
+
+    @cached_property
+    def slices(self) -> list[Batch]:
+        """All rows, in as many pieces as `execution.rows` asks for, each scaled to stand for all."""
+        rows = self.execution.rows
+        if not self.takes_batches or rows is None or rows >= self.num_rows:
+            return [self.full]
+        pieces = [tuple(t[i : i + rows] for t in self.tensors) for i in range(0, self.num_rows, rows)]
+        return [(*piece, self.scalar(self.num_rows / len(piece[0]))) for piece in pieces]
 
     def batch(self, rows: Tensor) -> Batch:
         """A mini-batch: the given rows `[n]`, and the scale N / n; raises `InputError` where the model takes none."""
@@ -203,15 +227,14 @@ class Density:
 
     def evaluate(self, kind: str, theta: Tensor, batch: Batch | None) -> tuple[Tensor, ...]:
         """All parts of one kind of graph over all rows, or over one batch."""
-        rows = self.execution.rows
-        if batch is not None or not self.takes_batches or rows is None or rows >= self.num_rows:
-            return self.evaluate_batch(kind, theta, self.full if batch is None else batch)
+        if batch is not None:
+            return self.evaluate_batch(kind, theta, batch)
+        if len(self.slices) == 1:
+            return self.evaluate_batch(kind, theta, self.slices[0])
         total: tuple[Tensor, ...] | None = None
-        for first in range(0, self.num_rows, rows):
-            chunk = tuple(t[first : first + rows] for t in self.tensors)
+        for chunk in self.slices:
             share = len(chunk[0]) / self.num_rows
-            batch = (*chunk, self.scalar(1 / share))
-            parts = tuple(share * part.double() for part in self.evaluate_batch(kind, theta, batch))
+            parts = tuple(share * part.double() for part in self.evaluate_batch(kind, theta, chunk))
             total = parts if total is None else tuple(a + b for a, b in zip(total, parts, strict=True))
         assert total is not None
         return tuple(part.to(self.dtype) for part in total)
@@ -219,11 +242,24 @@ class Density:
     def evaluate_batch(self, kind: str, theta: Tensor, batch: Batch) -> tuple[Tensor, ...]:
         """The same over one batch."""
         if not self.execution.loop:
-            return self.graph(kind, theta, batch)(theta, *batch, *self.held.values())
-        chains = [self.graph(kind, one, batch)(one, *batch, *self.held.values()) for one in theta.split(1)]
+            return self.call_graph(kind, theta, batch)
+        chains = [self.call_graph(kind, one, batch) for one in theta.split(1)]
         return tuple(torch.cat(parts) for parts in zip(*chains, strict=True))
 
-    def graph(self, kind: str, theta: Tensor, batch: Batch) -> Graph:
+    def call_graph(self, kind: str, theta: Tensor, batch: Batch) -> tuple[Tensor, ...]:
+        """The graph's values; what in it does not depend on theta is kept of all rows, and computed for a batch."""
+        graph, others = self.graph(kind, theta, batch), (*batch, *self.held.values())
+        if isinstance(graph, Graph):
+            return graph(theta, *others)
+        place = next((i for i, chunk in enumerate(self.slices) if chunk is batch), None)
+        if place is None:
+            return graph.rest(theta, *others, *graph.fixed(*others))
+        key = (kind, len(theta), place)
+        if key not in self.fixed:
+            self.fixed[key] = graph.fixed(*others)
+        return graph.rest(theta, *others, *self.fixed[key])
+
+    def graph(self, kind: str, theta: Tensor, batch: Batch) -> Graph | HoistedGraph:
         """The graph for these shapes, traced once."""
         key = (kind, *theta.shape, *(tuple(t.shape) for t in batch))
         if key not in self.graphs:
@@ -231,11 +267,11 @@ class Density:
             inputs = (theta, *batch, *self.held.values())
             batched = one_by_one(chain) if len(theta) == 1 else vmap(chain, (0, *[None] * (len(inputs) - 1)))
             try:
-                self.graphs[key] = trace_graph(batched, inputs, self.execution.compiled)
+                self.graphs[key] = trace_hoisted(batched, inputs, self.execution.compiled)
             except RuntimeError as error:
                 if "Batching rule not implemented" not in str(error):  # as torch has it for recurrent layers
                     raise
-                self.graphs[key] = trace_graph(one_by_one(chain), inputs, self.execution.compiled)
+                self.graphs[key] = trace_hoisted(one_by_one(chain), inputs, self.execution.compiled)
         return self.graphs[key]
 
     def function(self, kind: str, num_tensors: int) -> Callable[..., tuple[Tensor, ...]]:
@@ -273,12 +309,15 @@ class Density:
         traced = min(used, max(PLANNING_ROWS, PLANNING_NUMBERS // numbers))
         batch = self.full if traced == self.num_rows else self.batch(torch.arange(traced))
         theta = torch.zeros(1, self.dim, dtype=self.dtype, device=self.device)
-        size = GraphSize.of(self.graph("value_and_grad", theta, batch))
-        loop = size.convolutions and self.device.type == "cpu"
+        graph = self.graph("value_and_grad", theta, batch)
+        rest, fixed = (graph, []) if isinstance(graph, Graph) else (graph.rest, [graph.fixed])
+        # What is fixed is computed once of all rows, and anew of each mini-batch.
+        size = GraphSize.of(rest, *(fixed if batch_size else []))
+        loop = GraphSize.of(rest).convolutions and self.device.type == "cpu"
         together = 1 if loop else num_chains
         rows = None
         if self.takes_batches:
-            most = int(memory / (size.bytes / traced * together))
+            most = int(memory / (max(size.bytes * together, GraphSize.of(*fixed).bytes) / traced))
             rows = max(1, most) if most < self.num_rows else None
         seconds = size.seconds(num_chains, loop, used / traced) * evaluations
         choice = compiled == "always" or (compiled == "auto" and seconds > COMPILING_PAYS_AFTER)
@@ -295,8 +334,7 @@ class Density:
 
     def with_execution(self, execution: Execution) -> "Density":
         """The same density, run another way."""
-        other = Density.__new__(Density)
-        other.__dict__.update(self.__dict__)
+        other = self.copy()
         other.execution = execution
         other.graphs = self.graphs if execution == self.execution else {}
         return other
@@ -307,8 +345,7 @@ class Density:
         """
         if len(tensors) != len(self.tensors):
             raise InputError(f"{len(tensors)} tensors for a model of {len(self.tensors)}; give as many")
-        other = Density.__new__(Density)
-        other.__dict__.update({k: v for k, v in self.__dict__.items() if k != "full"})
+        other = self.copy()
         other.tensors = tuple(
             new.to(old.device, old.dtype) for new, old in zip(tensors, self.tensors, strict=True)
         )

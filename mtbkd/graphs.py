@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.fx import GraphModule, Node
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from mtbkd.hoisting import hoist
 from mtbkd.row_layout import rows_innermost
 
 log = logging.getLogger("mtbkd")
@@ -84,6 +85,15 @@ class Graph:
         )
 
 
+@dataclass(frozen=True)
+class HoistedGraph:
+    """A traced function whose part without the first input is a graph of its own (hoisting.py), to be called once for
+    each data: `rest(first, *others, *fixed(*others))`."""
+
+    fixed: Graph
+    rest: Graph
+
+
 def laid_out(module: GraphModule) -> GraphModule:
     """The graph with rows innermost in memory, or as it is where that cannot be written."""
     try:
@@ -102,11 +112,25 @@ def compiler_found(device: torch.device) -> bool:
 
 def trace_graph(function: Callable[..., Tensors], inputs: Tensors, compiled: bool) -> Graph:
     """Trace `function` at these inputs' shapes into one graph of tensor operations."""
+    return Graph(traced(function, inputs), compiled)
+
+
+def trace_hoisted(function: Callable[..., Tensors], inputs: Tensors, compiled: bool) -> Graph | HoistedGraph:
+    """The same, in two graphs where much of it does not depend on the first input."""
+    module = traced(function, inputs)
+    parts = hoist(module)
+    if parts is None:
+        return Graph(module, compiled)
+    return HoistedGraph(Graph(parts.fixed, compiled), Graph(parts.rest, compiled))
+
+
+def traced(function: Callable[..., Tensors], inputs: Tensors) -> GraphModule:
+    """The function's operations at these inputs' shapes, without those that change nothing."""
     # The graph must not depend on these inputs' values: they are detached copies of the right shape.
     examples = tuple(tensor.detach() for tensor in inputs)
     module = make_fx(function)(*examples)
     simplify(module)
-    return Graph(module, compiled)
+    return module
 
 
 def simplify(module: GraphModule) -> None:
@@ -139,17 +163,18 @@ def _shape(node: Node) -> tuple[object, ...]:
 
 @dataclass(frozen=True)
 class GraphSize:
-    """What one chain's call costs: the graph's operations, bytes of all its intermediates (an upper bound on its
-    memory), and whether it has convolutions."""
+    """What one chain's call costs: operations, bytes of all intermediates (an upper bound on the memory), and whether
+    there are convolutions."""
 
     calls: int
     bytes: int
     convolutions: bool
 
     @classmethod
-    def of(cls, graph: Graph) -> "GraphSize":
-        """Counted from the graph's nodes."""
-        nodes = [node for node in graph.module.graph.nodes if node.op == "call_function"]
+    def of(cls, *graphs: Graph) -> "GraphSize":
+        """Counted from the graphs' nodes."""
+        every = [node for graph in graphs for node in graph.module.graph.nodes]
+        nodes = [node for node in every if node.op == "call_function"]
         values = [node.meta.get("val") for node in nodes]
         total = sum(value.numel() * value.element_size() for value in values if isinstance(value, Tensor))
         return cls(len(nodes), total, any("convolution" in str(node.target) for node in nodes))

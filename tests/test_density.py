@@ -13,7 +13,7 @@ from user_networks import USERS_OWN
 import mtbkd.density
 from mtbkd.density import Density
 from mtbkd.errors import InputError
-from mtbkd.graphs import Execution, trace_graph
+from mtbkd.graphs import Execution, trace_hoisted
 from mtbkd.priors import DirichletMixture, DirichletProduct
 from mtbkd.students import NormalWeights, Student, cnn, mlp
 from mtbkd.teachers.bank import TeacherBank
@@ -361,9 +361,9 @@ def traced(monkeypatch) -> list:
 
     def counted(function, inputs, compiled):
         calls.append(tuple(tuple(t.shape) for t in inputs))
-        return trace_graph(function, inputs, compiled)
+        return trace_hoisted(function, inputs, compiled)
 
-    monkeypatch.setattr(mtbkd.density, "trace_graph", counted)
+    monkeypatch.setattr(mtbkd.density, "trace_hoisted", counted)
     return calls
 
 

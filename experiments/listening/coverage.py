@@ -2,7 +2,7 @@
 
     python -m experiments.listening.coverage [--quick] [--jobs 1]
 
-Made data whose probabilities are known, a fresh truth and fresh rows for each of 60 data sets; the error is over data
+Made data whose probabilities are known, a fresh truth and fresh rows for each of 30 data sets; the error is over data
 sets. Truths are drawn from the student's own prior, and from that of a larger network of another kind, so that the
 student is misspecified. Only the former must be nominal, and only where the model of the data is right: `labels only`,
 and `votes`, a teacher that saw five further labels at each input and whose Dirichlet is their likelihood. Teachers that
@@ -19,7 +19,7 @@ from experiments.listening.study import Part, Settings, command, runs_of
 from experiments.listening.sweeps import Run, Sweep
 from mtbkd.t_interval import shown, t_interval
 
-SETS, QUICK_SETS = 60, 10
+SETS, QUICK_SETS = 30, 10
 # Percent of the draws that a credible interval holds; columns of `metrics.json`, student.truth.
 MASSES = (50, 80, 95)
 COLUMNS = (*(f"coverage_{mass}" for mass in MASSES), "width_80", "error")

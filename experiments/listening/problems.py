@@ -45,18 +45,16 @@ class Problem:
         return (*self.words, *EVERYWHERE, f"inference={engine}", *own), seconds
 
 
+SHORT_CHAINS = (
+    "inference.num_chains=4",
+    "inference.warmup=200",
+    "inference.draws=200",
+    "inference.max_leapfrogs=64",
+)
 SMALL: Mapping[str, tuple[tuple[str, ...], float]] = {
     "map": ((EAGER,), 3.0),
     "svi": ((EAGER,), 11.0),
-    "hmc": (
-        (
-            "inference.num_chains=4",
-            "inference.warmup=200",
-            "inference.draws=200",
-            "inference.max_leapfrogs=64",
-        ),
-        60.0,
-    ),
+    "hmc": (SHORT_CHAINS, 60.0),
 }
 DIGITS = Problem(
     "digits",
@@ -117,10 +115,10 @@ def fashion(folder: Path) -> Problem:
     )
     last = "student.bayesian=last"
     svi = (last, "inference.warm_start=800", "inference.steps=800", "inference.draws=50")
-    hmc = (last, "inference.warm_start=800", "inference.warm_start_batch_size=128", "inference.num_chains=2")
+    hmc = (last, "inference.warm_start=800", "inference.warm_start_batch_size=128")
     engines: dict[str, tuple[tuple[str, ...], float]] = {
         "map": (("inference.steps=800", "inference.batch_size=128"), 60.0),
         "svi": ((*svi, "inference.batch_size=128"), 120.0),
-        "hmc": ((*hmc, "inference.warmup=40", "inference.draws=40", "inference.max_leapfrogs=8"), 600.0),
+        "hmc": ((*hmc, *SHORT_CHAINS), 150.0),
     }
     return Problem("fashion_mnist", "Fashion-MNIST, 5,400 images, 10 % of the labels", words, engines)

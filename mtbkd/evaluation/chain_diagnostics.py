@@ -185,13 +185,13 @@ def _chain_findings(n: Mapping[str, float | int], rhat: str, longer: str) -> Ite
     elif worst > RHAT_GOOD_WORST:
         yield (
             "doubt",
-            f"{called} of the worst held-out probability is {worst:.2f} (good: {RHAT_GOOD_WORST}): "
+            f"{called} of the worst held-out probability is {worst:.3f} (good: {RHAT_GOOD_WORST}): "
             f"the chains agree on most predictions, not on all; {longer}.",
         )
     if log_density > RHAT_GOOD:
         yield (
             "failure" if log_density > RHAT_BAD else "doubt",
-            f"{called} of the log density is {log_density:.2f} (good: {RHAT_GOOD}): the chains disagree; {longer}.",
+            f"{called} of the log density is {log_density:.3f} (good: {RHAT_GOOD}): the chains disagree; {longer}.",
         )
     if n["ess_min"] < ESS_GOOD:
         yield (
