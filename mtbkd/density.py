@@ -9,7 +9,6 @@ size.
 """
 
 import inspect
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, cast
@@ -21,31 +20,11 @@ from torch import Tensor
 from torch.func import grad_and_value, vmap
 
 from mtbkd.errors import InputError
-from mtbkd.graphs import (
-    COMPILER_NEEDED,
-    Execution,
-    Graph,
-    GraphSize,
-    HoistedGraph,
-    compiler_found,
-    trace_hoisted,
-)
+from mtbkd.graphs import Execution, Graph, HoistedGraph, trace_hoisted
+from mtbkd.planning import plan
 from mtbkd.sites import find_sites, place
 
 Batch = tuple[Tensor, ...]
-
-# Seconds of eager gradients from which on compiling (10 to 15 s cold, 3 s from inductor's cache; gradients then take a
-# fifth to a third of the time) is worth it.
-COMPILING_PAYS_AFTER = 30.0
-
-# Bytes that an operation writes on average below which a second thread costs more than it brings: one trial each of
-# the digits run on two cores took 21 s with one thread, 36 s with two, and 72 s with two beside another busy process.
-SMALL_OPERATION = 100_000
-
-# Rows on which the cost of all is measured: tracing runs the model, and all rows at once may not fit in memory. Of rows
-# that are short, as many as hold so few numbers: where these are all, the graph that was measured is the one that runs.
-PLANNING_ROWS = 256
-PLANNING_NUMBERS = 200_000
 
 
 class Density:
@@ -304,32 +283,9 @@ class Density:
         By size, not by the clock: the same command makes the same choice on a busy and on an idle machine, and so
         gives the same draws. compiled: 'auto', 'always' or 'never'; memory: bytes for intermediates of full batches.
         """
-        used = min(batch_size or self.num_rows, self.num_rows)
-        numbers = sum(t[0].numel() for t in self.tensors) if self.takes_batches else 1
-        traced = min(used, max(PLANNING_ROWS, PLANNING_NUMBERS // numbers))
-        batch = self.full if traced == self.num_rows else self.batch(torch.arange(traced))
-        theta = torch.zeros(1, self.dim, dtype=self.dtype, device=self.device)
-        graph = self.graph("value_and_grad", theta, batch)
-        rest, fixed = (graph, []) if isinstance(graph, Graph) else (graph.rest, [graph.fixed])
-        # What is fixed is computed once of all rows, and anew of each mini-batch.
-        size = GraphSize.of(rest, *(fixed if batch_size else []))
-        loop = GraphSize.of(rest).convolutions and self.device.type == "cpu"
-        together = 1 if loop else num_chains
-        rows = None
-        if self.takes_batches:
-            most = int(memory / (max(size.bytes * together, GraphSize.of(*fixed).bytes) / traced))
-            rows = max(1, most) if most < self.num_rows else None
-        seconds = size.seconds(num_chains, loop, used / traced) * evaluations
-        choice = compiled == "always" or (compiled == "auto" and seconds > COMPILING_PAYS_AFTER)
-        if choice and not compiler_found(self.device):
-            warnings.warn(
-                f"no C++ compiler was found; going on eagerly. {COMPILER_NEEDED}",
-                RuntimeWarning,
-                stacklevel=2,
-            )
-            choice = False
-        planned = self.with_execution(Execution(compiled=choice, loop=loop, rows=rows))
-        planned.small = size.bytes / size.calls * together * used / traced < SMALL_OPERATION
+        chosen = plan(self, num_chains, evaluations, batch_size, compiled, memory)
+        planned = self.with_execution(chosen.execution)
+        planned.small = chosen.small
         return planned
 
     def with_execution(self, execution: Execution) -> "Density":

@@ -18,10 +18,11 @@ import torch
 from torch import Tensor
 
 from mtbkd.data.distillation import hash_inputs
-from mtbkd.density import PLANNING_ROWS, Density
+from mtbkd.density import Density
 from mtbkd.errors import InputError
 from mtbkd.graphs import Execution, compiler_found
 from mtbkd.inference.engine import EngineConfig
+from mtbkd.planning import PLANNING_ROWS
 from mtbkd.threads import threads_within
 
 FILE = "fit.json"

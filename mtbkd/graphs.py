@@ -161,29 +161,5 @@ def _shape(node: Node) -> tuple[object, ...]:
     return (value.shape, value.dtype) if isinstance(value, Tensor) else (object(),)
 
 
-@dataclass(frozen=True)
-class GraphSize:
-    """What one chain's call costs: operations, bytes of all intermediates (an upper bound on the memory), and whether
-    there are convolutions."""
-
-    calls: int
-    bytes: int
-    convolutions: bool
-
-    @classmethod
-    def of(cls, *graphs: Graph) -> "GraphSize":
-        """Counted from the graphs' nodes."""
-        every = [node for graph in graphs for node in graph.module.graph.nodes]
-        nodes = [node for node in every if node.op == "call_function"]
-        values = [node.meta.get("val") for node in nodes]
-        total = sum(value.numel() * value.element_size() for value in values if isinstance(value, Tensor))
-        return cls(len(nodes), total, any("convolution" in str(node.target) for node in nodes))
-
-    def seconds(self, num_chains: int, loop: bool, rows: float) -> float:
-        """Eager seconds of one call of all chains on a CPU core with `rows` times the rows, roughly: 5 microseconds
-        an operation, 2 GB/s written."""
-        return (num_chains if loop else 1) * 5e-6 * self.calls + num_chains * rows * self.bytes / 2e9
-
-
 def first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [""])[0][:200]

@@ -11,6 +11,7 @@ from torch.distributions import biject_to
 from user_networks import USERS_OWN
 
 import mtbkd.density
+import mtbkd.planning
 from mtbkd.density import Density
 from mtbkd.errors import InputError
 from mtbkd.graphs import Execution, trace_hoisted
@@ -447,8 +448,8 @@ def test_the_plan_bounds_memory_by_rows():
 
 
 def test_planning_runs_the_model_on_few_rows(monkeypatch):
-    monkeypatch.setattr(mtbkd.density, "PLANNING_ROWS", 3)
-    monkeypatch.setattr(mtbkd.density, "PLANNING_NUMBERS", 0)
+    monkeypatch.setattr(mtbkd.planning, "PLANNING_ROWS", 3)
+    monkeypatch.setattr(mtbkd.planning, "PLANNING_NUMBERS", 0)
     seen = []
 
     class Counting(nn.Module):
@@ -469,7 +470,7 @@ def test_planning_runs_the_model_on_few_rows(monkeypatch):
 
 def test_the_graph_that_was_planned_by_is_the_one_that_runs(monkeypatch):
     """Of few numbers, all rows at once and one chain: they are traced once."""
-    monkeypatch.setattr(mtbkd.density, "PLANNING_ROWS", 3)
+    monkeypatch.setattr(mtbkd.planning, "PLANNING_ROWS", 3)
     density = student_density(make_student())
     planned = density.plan(1, 10)
     (planned_by,) = planned.graphs.values()

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from mtbkd.graphs import Execution, Graph, GraphSize, trace_graph
+from mtbkd.graphs import Execution, Graph, trace_graph
+from mtbkd.planning import GraphSize
 
 
 def double_and_sum(x: Tensor, y: Tensor) -> tuple[Tensor, ...]:

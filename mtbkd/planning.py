@@ -1,0 +1,95 @@
+"""How a density is best run, by its size alone: compiled or not, chains batched or looped, rows in chunks, threads."""
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from mtbkd.graphs import COMPILER_NEEDED, Execution, Graph, compiler_found
+
+if TYPE_CHECKING:
+    from mtbkd.density import Density
+
+# Seconds of eager gradients from which on compiling (10 to 15 s cold, 3 s from inductor's cache; gradients then take a
+# fifth to a third of the time) is worth it.
+COMPILING_PAYS_AFTER = 30.0
+
+# Bytes that an operation writes on average below which a second thread costs more than it brings: one trial each of
+# the digits run on two cores took 21 s with one thread, 36 s with two, and 72 s with two beside another busy process.
+SMALL_OPERATION = 100_000
+
+# Rows on which the cost of all is measured: tracing runs the model, and all rows at once may not fit in memory. Of rows
+# that are short, as many as hold so few numbers: where these are all, the graph that was measured is the one that runs.
+PLANNING_ROWS = 256
+PLANNING_NUMBERS = 200_000
+
+
+@dataclass(frozen=True)
+class Plan:
+    """execution: of all gradients of a run; small: whether one thread serves it best"""
+
+    execution: Execution
+    small: bool
+
+
+@dataclass(frozen=True)
+class GraphSize:
+    """What one chain's call costs: operations, bytes of all intermediates (an upper bound on the memory), and whether
+    there are convolutions."""
+
+    calls: int
+    bytes: int
+    convolutions: bool
+
+    @classmethod
+    def of(cls, *graphs: Graph) -> "GraphSize":
+        """Counted from the graphs' nodes."""
+        every = [node for graph in graphs for node in graph.module.graph.nodes]
+        nodes = [node for node in every if node.op == "call_function"]
+        values = [node.meta.get("val") for node in nodes]
+        total = sum(value.numel() * value.element_size() for value in values if isinstance(value, Tensor))
+        return cls(len(nodes), total, any("convolution" in str(node.target) for node in nodes))
+
+    def seconds(self, num_chains: int, loop: bool, rows: float) -> float:
+        """Eager seconds of one call of all chains on a CPU core with `rows` times the rows, roughly: 5 microseconds
+        an operation, 2 GB/s written."""
+        return (num_chains if loop else 1) * 5e-6 * self.calls + num_chains * rows * self.bytes / 2e9
+
+
+def plan(
+    density: "Density",
+    num_chains: int,
+    evaluations: int,
+    batch_size: int | None,
+    compiled: str,
+    memory: float,
+) -> Plan:
+    """What `Density.plan` says."""
+    used = min(batch_size or density.num_rows, density.num_rows)
+    numbers = sum(t[0].numel() for t in density.tensors) if density.takes_batches else 1
+    traced = min(used, max(PLANNING_ROWS, PLANNING_NUMBERS // numbers))
+    batch = density.full if traced == density.num_rows else density.batch(torch.arange(traced))
+    theta = torch.zeros(1, density.dim, dtype=density.dtype, device=density.device)
+    graph = density.graph("value_and_grad", theta, batch)
+    rest, fixed = (graph, []) if isinstance(graph, Graph) else (graph.rest, [graph.fixed])
+    # What is fixed is computed once of all rows, and anew of each mini-batch.
+    size = GraphSize.of(rest, *(fixed if batch_size else []))
+    loop = GraphSize.of(rest).convolutions and density.device.type == "cpu"
+    together = 1 if loop else num_chains
+    rows = None
+    if density.takes_batches:
+        most = int(memory / (max(size.bytes * together, GraphSize.of(*fixed).bytes) / traced))
+        rows = max(1, most) if most < density.num_rows else None
+    seconds = size.seconds(num_chains, loop, used / traced) * evaluations
+    choice = compiled == "always" or (compiled == "auto" and seconds > COMPILING_PAYS_AFTER)
+    if choice and not compiler_found(density.device):
+        warnings.warn(
+            f"no C++ compiler was found; going on eagerly. {COMPILER_NEEDED}",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        choice = False
+    small = size.bytes / size.calls * together * used / traced < SMALL_OPERATION
+    return Plan(Execution(compiled=choice, loop=loop, rows=rows), small)
