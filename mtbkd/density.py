@@ -27,6 +27,10 @@ from mtbkd.sites import find_sites, place
 Batch = tuple[Tensor, ...]
 
 
+# Bytes, of all rows together, that may be kept of what does not depend on theta.
+MOST_KEPT = 1e9
+
+
 class Density:
     """The log-density of a Pyro model's continuous latents given its tensor arguments.
 
@@ -63,7 +67,8 @@ class Density:
         self.small = False
         self.held: dict[str, Tensor] = {}
         self.graphs: dict[tuple[object, ...], Graph | HoistedGraph] = {}
-        self.fixed: dict[tuple[object, ...], tuple[Tensor, ...]] = {}
+        self.kept: dict[int, tuple[Tensor, ...]] = {}
+        self.kept_for: tuple[str, int] | None = None
 
     # ---- the flat vector -------------------------------------------------------------------------------------
     @property
@@ -110,7 +115,7 @@ class Density:
         """Another one with the same graphs and nothing that was made of the data."""
         other = Density.__new__(Density)
         other.__dict__.update({k: v for k, v in self.__dict__.items() if k not in ("full", "slices")})
-        other.fixed = {}
+        other.kept, other.kept_for = {}, None
         return other
 
     # ---- data ------------------------------------------------------------------------------------------------
@@ -226,17 +231,18 @@ class Density:
         return tuple(torch.cat(parts) for parts in zip(*chains, strict=True))
 
     def call_graph(self, kind: str, theta: Tensor, batch: Batch) -> tuple[Tensor, ...]:
-        """The graph's values; what in it does not depend on theta is kept of all rows, and computed for a batch."""
+        """The graph's values; what in it does not depend on theta is kept, of one kind and number of chains."""
+        place = next((i for i, rows in enumerate(self.slices) if rows is batch), None)
         graph, others = self.graph(kind, theta, batch), (*batch, *self.held.values())
         if isinstance(graph, Graph):
             return graph(theta, *others)
-        place = next((i for i, chunk in enumerate(self.slices) if chunk is batch), None)
-        if place is None:
-            return graph.rest(theta, *others, *graph.fixed(*others))
-        key = (kind, len(theta), place)
-        if key not in self.fixed:
-            self.fixed[key] = graph.fixed(*others)
-        return graph.rest(theta, *others, *self.fixed[key])
+        if place is None:  # rows that are others at each call
+            return graph.whole(theta, *others)
+        if self.kept_for != (kind, len(theta)):
+            self.kept_for, self.kept = (kind, len(theta)), {}
+        if place not in self.kept:
+            self.kept[place] = graph.keep(*others)
+        return graph.rest(theta, *others, *self.kept[place])
 
     def graph(self, kind: str, theta: Tensor, batch: Batch) -> Graph | HoistedGraph:
         """The graph for these shapes, traced once."""
@@ -245,12 +251,14 @@ class Density:
             chain = self.function(kind, len(batch))
             inputs = (theta, *batch, *self.held.values())
             batched = one_by_one(chain) if len(theta) == 1 else vmap(chain, (0, *[None] * (len(inputs) - 1)))
+            share = len(batch[0]) / self.num_rows if self.takes_batches else 1.0
+            how = (self.execution.compiled, MOST_KEPT * share)
             try:
-                self.graphs[key] = trace_hoisted(batched, inputs, self.execution.compiled)
+                self.graphs[key] = trace_hoisted(batched, inputs, *how)
             except RuntimeError as error:
                 if "Batching rule not implemented" not in str(error):  # as torch has it for recurrent layers
                     raise
-                self.graphs[key] = trace_hoisted(one_by_one(chain), inputs, self.execution.compiled)
+                self.graphs[key] = trace_hoisted(one_by_one(chain), inputs, *how)
         return self.graphs[key]
 
     def function(self, kind: str, num_tensors: int) -> Callable[..., tuple[Tensor, ...]]:

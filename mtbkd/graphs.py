@@ -87,11 +87,18 @@ class Graph:
 
 @dataclass(frozen=True)
 class HoistedGraph:
-    """A traced function whose part without the first input is a graph of its own (hoisting.py), to be called once for
-    each data: `rest(first, *others, *fixed(*others))`."""
+    """A traced function whose part without the first input is a module of its own (hoisting.py), to be called once,
+    and so never compiled: `rest(first, *others, *keep(*others))`; whole: of other inputs at each call."""
 
-    fixed: Graph
+    fixed: GraphModule
     rest: Graph
+    whole: Graph
+
+    def keep(self, *others: Tensor) -> Tensors:
+        """What the fixed part gives, without the memory of anything that it is only a part of."""
+        with torch.no_grad():
+            values = tuple(self.fixed(*others))
+        return tuple(v.clone() if v.untyped_storage().nbytes() > v.nbytes else v for v in values)
 
 
 def laid_out(module: GraphModule) -> GraphModule:
@@ -115,13 +122,13 @@ def trace_graph(function: Callable[..., Tensors], inputs: Tensors, compiled: boo
     return Graph(traced(function, inputs), compiled)
 
 
-def trace_hoisted(function: Callable[..., Tensors], inputs: Tensors, compiled: bool) -> Graph | HoistedGraph:
-    """The same, in two graphs where much of it does not depend on the first input."""
+def trace_hoisted(
+    function: Callable[..., Tensors], inputs: Tensors, compiled: bool, most: float
+) -> Graph | HoistedGraph:
+    """The same, in two where much of it does not depend on the first input and takes at most `most` bytes to keep."""
     module = traced(function, inputs)
-    parts = hoist(module)
-    if parts is None:
-        return Graph(module, compiled)
-    return HoistedGraph(Graph(parts.fixed, compiled), Graph(parts.rest, compiled))
+    whole, parts = Graph(module, compiled), hoist(module, most)
+    return whole if parts is None else HoistedGraph(parts.fixed, Graph(parts.rest, compiled), whole)
 
 
 def traced(function: Callable[..., Tensors], inputs: Tensors) -> GraphModule:

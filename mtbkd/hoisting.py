@@ -1,7 +1,7 @@
 """What a graph computes without its first input, taken out of it: it is the same at every call on the same data.
 
-Layers that are held at their MAP, their convolutions too, give each row the same features whatever the last layer's
-weights are: over all rows they are computed once, and not at each of an engine's gradients.
+Layers that are held at their MAP, linear and convolutional ones, give each row the same features whatever the last
+layer's weights are: over all rows they are computed once, and not at each of an engine's gradients.
 """
 
 import copy
@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.fx import Graph, GraphModule, Node
 
-# Operations that are worth being kept for: others are as quick as reading what was kept.
-HEAVY = ("mm", "convolution", "linalg", "cholesky", "attention", "embedding", "rnn", "lstm", "gru")
+# Operations that are worth being kept for: others are about as quick as reading what was kept.
+HEAVY = ("mm", "addmm", "bmm", "baddbmm", "mv", "convolution", "embedding")
 
 
 @dataclass(frozen=True)
@@ -23,38 +23,38 @@ class Parts:
     rest: GraphModule
 
 
-def hoist(module: GraphModule) -> Parts | None:
-    """The graph in two parts; None where nothing heavy is independent of the first input, or tensors are changed in
-    place, or drawn by chance."""
-    graph = module.graph
-    calls = [node for node in graph.nodes if node.op == "call_function"]
-    if not all(is_function(node) for node in calls):
+def hoist(module: GraphModule, most: float = float("inf")) -> Parts | None:
+    """The graph in two parts; None where nothing heavy is independent of the first input, where it would take more than
+    `most` bytes to keep, or where tensors are changed in place."""
+    calls = [node for node in module.graph.nodes if node.op == "call_function"]
+    if any(schema.is_mutable for node in calls if (schema := getattr(node.target, "_schema", None))):
         return None
-    first = next(node for node in graph.nodes if node.op == "placeholder")
+    first = next(node for node in module.graph.nodes if node.op == "placeholder")
     moving: set[Node] = {first}
     heavy: set[Node] = set()
     for node in calls:
-        if not moving.isdisjoint(node.all_input_nodes):
+        if by_chance(node) or not moving.isdisjoint(node.all_input_nodes):
             moving.add(node)
         elif is_heavy(node) or not heavy.isdisjoint(node.all_input_nodes):
             heavy.add(node)
     read = [source(node) for node in calls if node in heavy and read_by(node, moving)]
     taken = list(dict.fromkeys(read))
-    if not taken or not all(isinstance(node.meta.get("val"), Tensor) for node in taken):
+    values = [node.meta.get("val") for node in taken]
+    kept = [value.numel() * value.element_size() for value in values if isinstance(value, Tensor)]
+    if not taken or len(kept) < len(taken) or sum(kept) > most:
         return None
     return Parts(fixed_part(module, taken), remaining_part(module, taken))
 
 
-def is_function(node: Node) -> bool:
-    """Whether an operation gives the same for the same arguments and changes none of them."""
-    schema, tags = getattr(node.target, "_schema", None), getattr(node.target, "tags", ())
-    changes = bool(schema is not None and schema.is_mutable)
-    return not changes and torch.Tag.nondeterministic_seeded not in tags
+def by_chance(node: Node) -> bool:
+    """Whether an operation draws random numbers."""
+    return torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ())
 
 
 def is_heavy(node: Node) -> bool:
     """Whether an operation costs much more than reading its result."""
-    return any(word in str(node.target) for word in HEAVY)
+    schema = getattr(node.target, "_schema", None)
+    return schema is not None and schema.name.removeprefix("aten::") in HEAVY
 
 
 def read_by(node: Node, moving: set[Node]) -> bool:
@@ -63,9 +63,13 @@ def read_by(node: Node, moving: set[Node]) -> bool:
 
 
 def source(node: Node) -> Node:
-    """What a view is of: views cost nothing, and how chains share what is fixed is to be seen where it is used."""
-    while getattr(node.target, "is_view", False) and node.all_input_nodes[0].op == "call_function":
-        (node,) = node.all_input_nodes
+    """What a view is of, unless it selects: such views cost nothing, and how chains share what is fixed is to be seen
+    where it is used."""
+    while getattr(node.target, "is_view", False):
+        (of,) = node.all_input_nodes
+        if of.op != "call_function" or of.meta["val"].numel() > node.meta["val"].numel():
+            break
+        node = of
     return node
 
 

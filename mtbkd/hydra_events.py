@@ -39,7 +39,8 @@ class Launch(Callback):
         Launch.new_folders = missing_folders(Launch.sweep)
         sweep.clear(Launch.sweep)
         # Hydra keeps a sweep's configuration before its runs refuse such an address.
-        if isinstance(uri := OmegaConf.select(config, "tracking.uri"), str) and masked(uri) != uri:
+        told: Any = OmegaConf.to_container(config.tracking)  # what is interpolated stays so
+        if isinstance(uri := told.get("uri"), str) and masked(uri) != uri:
             with read_write(config):
                 config.tracking.uri = masked(uri)
         print(continuing_sweep(config.hydra, Launch.sweep), flush=True)

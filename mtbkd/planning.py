@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+from torch.fx import GraphModule
 
-from mtbkd.graphs import COMPILER_NEEDED, Execution, Graph, compiler_found
+from mtbkd.graphs import COMPILER_NEEDED, Execution, Graph, HoistedGraph, compiler_found
 
 if TYPE_CHECKING:
     from mtbkd.density import Density
@@ -20,10 +21,10 @@ COMPILING_PAYS_AFTER = 30.0
 # the digits run on two cores took 21 s with one thread, 36 s with two, and 72 s with two beside another busy process.
 SMALL_OPERATION = 100_000
 
-# Rows on which the cost of all is measured: tracing runs the model, and all rows at once may not fit in memory. Of rows
-# that are short, as many as hold so few numbers: where these are all, the graph that was measured is the one that runs.
+# Rows on which the cost of all is measured: tracing runs the model, and all rows at once may not fit in memory. All of
+# them where these with the weights are so few numbers: then the graph that was measured is the one that runs.
 PLANNING_ROWS = 256
-PLANNING_NUMBERS = 200_000
+PLANNING_NUMBERS = 20_000_000
 
 
 @dataclass(frozen=True)
@@ -44,10 +45,9 @@ class GraphSize:
     convolutions: bool
 
     @classmethod
-    def of(cls, *graphs: Graph) -> "GraphSize":
-        """Counted from the graphs' nodes."""
-        every = [node for graph in graphs for node in graph.module.graph.nodes]
-        nodes = [node for node in every if node.op == "call_function"]
+    def of(cls, module: GraphModule) -> "GraphSize":
+        """Counted from the graph's nodes."""
+        nodes = [node for node in module.graph.nodes if node.op == "call_function"]
         values = [node.meta.get("val") for node in nodes]
         total = sum(value.numel() * value.element_size() for value in values if isinstance(value, Tensor))
         return cls(len(nodes), total, any("convolution" in str(node.target) for node in nodes))
@@ -68,19 +68,21 @@ def plan(
 ) -> Plan:
     """What `Density.plan` says."""
     used = min(batch_size or density.num_rows, density.num_rows)
-    numbers = sum(t[0].numel() for t in density.tensors) if density.takes_batches else 1
-    traced = min(used, max(PLANNING_ROWS, PLANNING_NUMBERS // numbers))
+    numbers = density.dim + sum(t[0].numel() for t in density.tensors) if density.takes_batches else 0
+    traced = used if used * numbers <= PLANNING_NUMBERS else min(used, PLANNING_ROWS)
     batch = density.full if traced == density.num_rows else density.batch(torch.arange(traced))
     theta = torch.zeros(1, density.dim, dtype=density.dtype, device=density.device)
     graph = density.graph("value_and_grad", theta, batch)
-    rest, fixed = (graph, []) if isinstance(graph, Graph) else (graph.rest, [graph.fixed])
-    # What is fixed is computed once of all rows, and anew of each mini-batch.
-    size = GraphSize.of(rest, *(fixed if batch_size else []))
-    loop = GraphSize.of(rest).convolutions and density.device.type == "cpu"
+    once = 0
+    if isinstance(graph, HoistedGraph) and used == density.num_rows:
+        size, once = GraphSize.of(graph.rest.module), GraphSize.of(graph.fixed).bytes
+    else:
+        size = GraphSize.of((graph if isinstance(graph, Graph) else graph.whole).module)
+    loop = size.convolutions and density.device.type == "cpu"
     together = 1 if loop else num_chains
     rows = None
     if density.takes_batches:
-        most = int(memory / (max(size.bytes * together, GraphSize.of(*fixed).bytes) / traced))
+        most = int(memory / (max(size.bytes * together, once) / traced))
         rows = max(1, most) if most < density.num_rows else None
     seconds = size.seconds(num_chains, loop, used / traced) * evaluations
     choice = compiled == "always" or (compiled == "auto" and seconds > COMPILING_PAYS_AFTER)

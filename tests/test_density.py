@@ -360,9 +360,9 @@ def traced(monkeypatch) -> list:
     """One entry for each graph that is traced."""
     calls = []
 
-    def counted(function, inputs, compiled):
+    def counted(function, inputs, compiled, most):
         calls.append(tuple(tuple(t.shape) for t in inputs))
-        return trace_hoisted(function, inputs, compiled)
+        return trace_hoisted(function, inputs, compiled, most)
 
     monkeypatch.setattr(mtbkd.density, "trace_hoisted", counted)
     return calls

@@ -40,7 +40,7 @@ def test_what_nobody_reads_is_left_out():
 
 
 def test_cost_by_hand():
-    size = GraphSize.of(trace_graph(double_and_sum, (X, Y), compiled=False))
+    size = GraphSize.of(trace_graph(double_and_sum, (X, Y), compiled=False).module)
     # 2 x, + y, x y: three values of 12 bytes; the sum: 4 bytes.
     assert size == GraphSize(calls=4, bytes=40, convolutions=False)
     assert size.seconds(num_chains=3, loop=False, rows=1.0) == pytest.approx(4 * 5e-6 + 3 * 40 / 2e9)
@@ -50,7 +50,7 @@ def test_cost_by_hand():
 def test_convolutions_are_noticed():
     weight = torch.zeros(2, 1, 3)
     graph = trace_graph(lambda x: (torch.conv1d(x, weight),), (torch.zeros(1, 1, 5),), compiled=False)
-    assert GraphSize.of(graph).convolutions
+    assert GraphSize.of(graph.module).convolutions
 
 
 def test_a_compiled_graph_is_checked_once_and_then_trusted(monkeypatch):

@@ -2,8 +2,10 @@
 
 import pytest
 import torch
+from torch import nn
 from torch.fx.experimental.proxy_tensor import make_fx
 
+import mtbkd.density
 from mtbkd.density import Density
 from mtbkd.graphs import Execution, Graph, HoistedGraph
 from mtbkd.hoisting import hoist
@@ -44,12 +46,12 @@ def by_autograd(density, theta):
     return torch.stack(values), torch.stack(grads)
 
 
-def targets(graph):
-    return [str(node.target) for node in graph.module.graph.nodes if node.op == "call_function"]
+def targets(module):
+    return [str(node.target) for node in module.graph.nodes if node.op == "call_function"]
 
 
-def heavy(graph):
-    return [name for name in targets(graph) if "mm" in name or "convolution" in name]
+def heavy(module):
+    return [name for name in targets(module) if "mm" in name or "convolution" in name]
 
 
 @pytest.mark.parametrize("rows", [None, 5], ids=["all rows", "in chunks"])
@@ -61,7 +63,7 @@ def test_values_and_gradients_are_the_models_own(kind, chains, rows):
     for _ in range(2):  # computed, and then kept
         for found, expected in zip(density.value_and_grad(theta), by_autograd(density, theta), strict=True):
             torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
-    assert len(density.fixed) == (1 if rows is None else 3)
+    assert len(density.kept) == (1 if rows is None else 3)
 
 
 @pytest.mark.parametrize("kind", ["mlp", "cnn"])
@@ -71,30 +73,91 @@ def test_layers_that_are_held_are_in_the_fixed_part(kind):
     assert isinstance(graph, HoistedGraph)
     assert len(heavy(graph.fixed)) == (2 if kind == "mlp" else 1)
     # The last layer, and the gradient in its weights.
-    assert len(heavy(graph.rest)) == 2
-    assert not any("convolution" in name for name in targets(graph.rest))
+    assert len(heavy(graph.rest.module)) == 2
+    assert not any("convolution" in name for name in targets(graph.rest.module))
 
 
 def test_a_convolution_that_is_held_asks_for_no_loop_over_chains():
     assert not last_layer("cnn").plan(CHAINS, 10).execution.loop
 
 
-def test_the_fixed_part_is_called_once_of_all_rows_and_for_each_batch(monkeypatch):
+def test_the_fixed_part_is_called_once_of_all_rows_and_no_batch_has_one(monkeypatch):
     density = last_layer()
     theta = normal(CHAINS, density.dim)
-    graph = density.graph("value_and_grad", theta, density.full)
     called = []
-    call = Graph.__call__
+    keep = HoistedGraph.keep
     monkeypatch.setattr(
-        Graph, "__call__", lambda self, *inputs: (called.append(self), call(self, *inputs))[1]
+        HoistedGraph, "keep", lambda self, *others: (called.append(self), keep(self, *others))[1]
     )
     for _ in range(3):
         density.value_and_grad(theta)
-    assert [one is graph.fixed for one in called] == [True, False, False, False]
-    called.clear()
-    for first in (0, 1):
-        density.value_and_grad(theta, density.batch(torch.tensor([first, 5, 7])))
-    assert len(called) == 4
+    assert len(called) == 1
+    density.value_and_grad(theta, density.batch(torch.tensor([0, 5, 7])))
+    assert len(called) == 1
+    density.log_prob(theta)
+    density.log_prob(theta[:1])
+    assert len(density.kept) == 1, "of one kind and number of chains"
+
+
+def test_what_takes_too_much_memory_is_not_kept(monkeypatch):
+    monkeypatch.setattr(mtbkd.density, "MOST_KEPT", 8 * ROWS * 7)
+    theta = normal(CHAINS, last_layer().dim)
+    for rows in (None, 5):  # seven features a row, in chunks too
+        density = last_layer(rows=rows)
+        density.value_and_grad(theta)
+        assert sum(v.nbytes for one in density.kept.values() for v in one) == 8 * ROWS * 7
+    monkeypatch.setattr(mtbkd.density, "MOST_KEPT", 8 * ROWS * 7 - 1)
+    for rows in (None, 5):
+        density = last_layer(rows=rows)
+        found = density.value_and_grad(theta)
+        assert density.kept == {}
+        torch.testing.assert_close(found, by_autograd(density, theta), rtol=1e-10, atol=1e-10)
+
+
+class Tokens(nn.Module):
+    """Something like attention, whose features are read through a view, a comparison and a part."""
+
+    def __init__(self):
+        super().__init__()
+        self.q, self.v, self.out = nn.Linear(2, 2), nn.Linear(2, 3), nn.Linear(30, CLASSES)
+
+    def forward(self, x):
+        q, v = self.q(x), self.v(x)
+        said = torch.softmax(q @ q.transpose(1, 2), -1) @ v
+        z = self.out(torch.cat([said.flatten(1), said[:, 0]], 1))
+        return torch.where(said[:, 0] > 0, z, 2 * z)
+
+
+def tokens(**how):
+    student = Student(Tokens(), bayesian=["out"])
+    x = normal(ROWS, 9, 2, seed=1)
+    whole = Density(student, student.rows((x, torch.arange(ROWS) % CLASSES)), dtype=torch.float64)
+    held = whole.unflatten(0.3 * normal(whole.dim, seed=3))
+    return whole.with_execution(Execution(**how)).restrict(student.bayesian, held)
+
+
+@pytest.mark.parametrize("chains", [1, CHAINS])
+def test_masks_views_and_parts_are_kept_too(chains):
+    density = tokens()
+    theta = normal(chains, density.dim, seed=4)
+    for _ in range(2):
+        torch.testing.assert_close(
+            density.value_and_grad(theta), by_autograd(density, theta), rtol=1e-10, atol=1e-10
+        )
+    kept = density.kept[0]
+    assert torch.bool in [v.dtype for v in kept]
+    assert all(v.untyped_storage().nbytes() == v.nbytes for v in kept)
+
+
+def test_a_part_of_features_is_kept_without_the_whole():
+    def function(theta, x, w):
+        return (theta * (x @ w)[:, 0],)
+
+    inputs = normal(ROWS), normal(ROWS, 5), normal(5, 30)
+    parts = hoist(traced(function, *inputs))
+    (kept,) = HoistedGraph(parts.fixed, Graph(parts.rest, False), None).keep(*inputs[1:])
+    assert (kept.shape, kept.untyped_storage().nbytes()) == ((ROWS,), 8 * ROWS)
+    torch.testing.assert_close(parts.rest(*inputs, kept)[0], function(*inputs)[0])
 
 
 def test_batches_have_values_of_their_own():
@@ -118,14 +181,16 @@ def test_other_data_and_other_held_values_find_nothing_stale():
 
 
 @pytest.mark.compile
-def test_compiled_parts_agree():
-    compiled, eager = last_layer("cnn", compiled=True), last_layer("cnn")
+@pytest.mark.parametrize(
+    ("make", "rows"), [(last_layer, None), (tokens, None), (last_layer, 5)], ids=["mlp", "tokens", "chunks"]
+)
+def test_compiled_parts_agree(make, rows):
+    compiled, eager = make(compiled=True, rows=rows), make()
     theta = normal(CHAINS, eager.dim, seed=4)
-    for one, other in zip(compiled.value_and_grad(theta), eager.value_and_grad(theta), strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-8, atol=1e-8)
-    (graph,) = compiled.graphs.values()
-    assert graph.fixed.trusted
-    assert graph.rest.trusted
+    for _ in range(2):
+        for one, other in zip(compiled.value_and_grad(theta), eager.value_and_grad(theta), strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-8, atol=1e-8)
+    assert all(graph.rest.trusted for graph in compiled.graphs.values())
 
 
 def traced(function, *inputs):
@@ -159,6 +224,7 @@ def test_views_stay_where_they_are_read():
         lambda theta, x: (theta + x.sum(0),),  # nothing heavy
         lambda theta, x: (theta + (x.T @ x).sum(0).add_(1),),  # changed in place
         lambda theta, x: (theta + (x.T @ torch.rand_like(x)).sum(0),),  # by chance
+        lambda theta, x: (theta + torch.lgamma(x).sum(0),),  # no product
         lambda theta, x: (theta * theta,),
     ],
 )

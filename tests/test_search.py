@@ -101,6 +101,14 @@ def test_a_search_in_a_wrong_direction_does_no_work(mtbkd, words, tmp_path, more
             ["objective=validation.label_only_student.nll", "baseline=none"],
             "objective validation.label_only_student.nll: this run fits no label_only_student",
         ),
+        (
+            ["objective=kd_student.latency_ms", "baseline=none"],
+            "objective kd_student.latency_ms: this run fits no kd_student, which takes baseline=both",
+        ),
+        (
+            ["objective=timing.label_only_student_s", "baseline=none"],
+            "objective timing.label_only_student_s: this run fits no label_only_student",
+        ),
     ],
 )
 def test_what_a_run_will_not_have_is_refused_before_it_trains(mtbkd, words, tmp_path, more, told):

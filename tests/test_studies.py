@@ -60,6 +60,9 @@ def test_the_teacher_of_the_known_truth_is_worth_the_labels_that_it_saw():
     truth = (found.data.truth_hidden, found.data.truth_activation, found.data.truth_scale)
     assert truth == (found.student.hidden, found.student.activation, found.student.prior_scale)
     assert found.student.prior_kind == "fan_in"
+    assert (found.inference.num_chains, found.inference.draws) == (4, 250)
+    other = resolve(tiny_runs.composed("experiment=known_truth", "inference=svi", "data.votes=10"))
+    assert (other.methods["inference"], other.prior.concentration) == ("svi", 10)
 
 
 def test_the_readmes_table_is_one_of_them():

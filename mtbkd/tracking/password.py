@@ -7,7 +7,9 @@ from mtbkd.errors import InputError
 # Up to the last @, since a database's password may hold slashes and more.
 PASSWORD = re.compile(r"(://[^:/@\s]*):\S*@")
 # As drivers of databases take it too.
-PARAMETER = re.compile(r"([?&](?:password|passwd|pwd|token)=)[^&\s\"']+", re.IGNORECASE)
+PARAMETER = re.compile(
+    r"([?&;](?:\w*_|ssl)?(?:password|passwd|pwd|token|api_?key|secret)=)[^&;\s\"'\\]+", re.IGNORECASE
+)
 
 
 def masked(text: str) -> str:

@@ -70,6 +70,10 @@ def test_nothing_is_said_where_the_truth_is_unknown():
     assert against_truth(posterior(DRAWS), known.take(torch.arange(0))) is None
 
 
+def test_nothing_is_said_of_what_is_no_number():
+    assert against_truth(posterior(torch.tensor([0.2, float("nan"), 0.4])), rows(SECOND)) is None
+
+
 def test_a_run_on_made_data_tells_it(tmp_path):
     words = ["data=synthetic", "teachers=supplied", "inference=svi", *tiny_runs.FEW_STEPS["svi"]]
     few = ["compile=never", "baseline=none", "student.hidden=[4]", f"teachers.cache={tmp_path}"]

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from mtbkd.errors import InputError
@@ -13,6 +15,8 @@ from mtbkd.tracking.password import masked, require_no_password
         ("http://:pw@host", "http://:***@host"),
         ("postgresql://host/db?user=u&password=pw&x=1", "postgresql://host/db?user=u&password=***&x=1"),
         ("mysql://host/db?Pwd=pw", "mysql://host/db?Pwd=***"),
+        ("https://host/?access_token=pw&api_key=pw", "https://host/?access_token=***&api_key=***"),
+        ("mssql://host/db;sslpassword=pw", "mssql://host/db;sslpassword=***"),
         ("cannot ask http://u:pw@a and http://u:pw@b", "cannot ask http://u:***@a and http://u:***@b"),
     ],
 )
@@ -22,6 +26,11 @@ def test_a_password_is_masked_and_refused(told, shown):
         require_no_password("uri", told)
     assert "pw" not in str(caught.value)
     assert shown in str(caught.value)
+
+
+def test_a_masked_text_is_still_json():
+    told = json.dumps({"error": 'cannot reach "https://h/?token=abc" now'})
+    assert json.loads(masked(told)) == {"error": 'cannot reach "https://h/?token=***" now'}
 
 
 @pytest.mark.parametrize(
