@@ -319,6 +319,7 @@ def main() -> None:
     if not arguments.quick:
         RESULTS.parent.mkdir(parents=True, exist_ok=True)
         found.to_csv(RESULTS, index=False, float_format="%.5g")
+        RESULTS.with_suffix(".md").write_text(markdown(found) + "\n")
     print(markdown(found))
 
 
