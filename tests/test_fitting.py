@@ -121,9 +121,9 @@ def test_held_layers_need_a_map():
 
 def test_the_density_is_traced_a_few_times_however_long_the_run(monkeypatch):
     calls = []
-    trace_graph = mtbkd.density.trace_graph
+    trace_hoisted = mtbkd.density.trace_hoisted
     monkeypatch.setattr(
-        mtbkd.density, "trace_graph", lambda *args: (calls.append(args), trace_graph(*args))[1]
+        mtbkd.density, "trace_hoisted", lambda *args: (calls.append(args), trace_hoisted(*args))[1]
     )
     counts = []
     for steps in (3, 30):
