@@ -284,7 +284,7 @@ class Density:
         evaluations: int,
         batch_size: int | None = None,
         compiled: str = "auto",
-        memory: float = 1e9,
+        memory: float = 2e9,
     ) -> "Density":
         """The same density with its execution chosen for a whole planned run, by size alone.
 
