@@ -24,7 +24,7 @@ CUT_OFF = """
 CARRIED = ("data:image/png;base64", "data:text/csv;base64")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while one runs, no other playwright can begin
 def browser() -> Iterator[Any]:
     with playwright.sync_playwright() as driver:
         found = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
