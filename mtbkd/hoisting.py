@@ -78,7 +78,9 @@ def fixed_part(module: GraphModule, taken: list[Node]) -> GraphModule:
     graph = Graph()
     copies: dict[Node, Node] = {}
     for place, node in enumerate(module.graph.nodes):
-        if node.op != "output" and place > 0 and all(one in copies for one in node.all_input_nodes):
+        if node.op == "output" or place == 0 or by_chance(node):
+            continue
+        if all(one in copies for one in node.all_input_nodes):
             copies[node] = graph.node_copy(node, copies.__getitem__)
     graph.output(tuple(copies[node] for node in taken))
     graph.eliminate_dead_code()

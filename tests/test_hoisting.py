@@ -149,6 +149,19 @@ def test_masks_views_and_parts_are_kept_too(chains):
     assert all(v.untyped_storage().nbytes() == v.nbytes for v in kept)
 
 
+def test_what_is_drawn_by_chance_is_drawn_anew():
+    def function(theta, x):
+        return (theta + (x.T @ x).sum(0) + torch.rand_like(theta),)
+
+    inputs = normal(5), normal(ROWS, 5)
+    parts = hoist(traced(function, *inputs))
+    before = torch.random.get_rng_state()
+    kept = parts.fixed(inputs[1])
+    assert torch.equal(torch.random.get_rng_state(), before)
+    one, other = (parts.rest(*inputs, *kept)[0] for _ in range(2))
+    assert not torch.equal(one, other)
+
+
 def test_a_part_of_features_is_kept_without_the_whole():
     def function(theta, x, w):
         return (theta * (x @ w)[:, 0],)
