@@ -252,7 +252,7 @@ class Density:
             inputs = (theta, *batch, *self.held.values())
             batched = one_by_one(chain) if len(theta) == 1 else vmap(chain, (0, *[None] * (len(inputs) - 1)))
             share = len(batch[0]) / self.num_rows if self.takes_batches else 1.0
-            how = (self.execution.compiled, MOST_KEPT * share)
+            how = (self.execution.compiled and not self.left_over(batch), MOST_KEPT * share)
             try:
                 self.graphs[key] = trace_hoisted(batched, inputs, *how)
             except RuntimeError as error:
@@ -260,6 +260,10 @@ class Density:
                     raise
                 self.graphs[key] = trace_hoisted(one_by_one(chain), inputs, *how)
         return self.graphs[key]
+
+    def left_over(self, batch: Batch) -> bool:
+        """Whether a batch is the last chunk of rows and smaller than the others: not worth compiling."""
+        return batch is self.slices[-1] and len(batch[0]) < len(self.slices[0][0])
 
     def function(self, kind: str, num_tensors: int) -> Callable[..., tuple[Tensor, ...]]:
         """`(theta [D], *batch, *held) -> (log_prob,)` or with the gradient `[D]` behind it."""
@@ -284,12 +288,13 @@ class Density:
         evaluations: int,
         batch_size: int | None = None,
         compiled: str = "auto",
-        memory: float = 2e9,
+        memory: float | None = None,
     ) -> "Density":
         """The same density with its execution chosen for a whole planned run, by size alone.
 
         By size, not by the clock: the same command makes the same choice on a busy and on an idle machine, and so
-        gives the same draws. compiled: 'auto', 'always' or 'never'; memory: bytes for intermediates of full batches.
+        gives the same draws. compiled: 'auto', 'always' or 'never'; memory: bytes for intermediates of full batches,
+        None: what is fastest on the device.
         """
         chosen = plan(self, num_chains, evaluations, batch_size, compiled, memory)
         planned = self.with_execution(chosen.execution)

@@ -21,6 +21,12 @@ COMPILING_PAYS_AFTER = 30.0
 # the digits run on two cores took 21 s with one thread, 36 s with two, and 72 s with two beside another busy process.
 SMALL_OPERATION = 100_000
 
+# Bytes of intermediates (the sum of all, an upper bound) that rows are cut into chunks for. On a CPU few: chunks that
+# leave its cache are slow, on two cores 1.5 times with 1e6 rows of 64-16-16-10 in one piece and twice with images of a
+# CNN at 2 GB a chunk; many small calls are slow as well. Elsewhere, and for what is computed once, they bound memory.
+CPU_CHUNK = 4e8
+CHUNK = 2e9
+
 # Rows on which the cost of all is measured: tracing runs the model, and all rows at once may not fit in memory. All of
 # them where these with the weights are so few numbers: then the graph that was measured is the one that runs.
 PLANNING_ROWS = 256
@@ -64,9 +70,10 @@ def plan(
     evaluations: int,
     batch_size: int | None,
     compiled: str,
-    memory: float,
+    memory: float | None,
 ) -> Plan:
     """What `Density.plan` says."""
+    often = memory or (CPU_CHUNK if density.device.type == "cpu" else CHUNK)
     used = min(batch_size or density.num_rows, density.num_rows)
     numbers = density.dim + sum(t[0].numel() for t in density.tensors) if density.takes_batches else 0
     traced = used if used * numbers <= PLANNING_NUMBERS else min(used, PLANNING_ROWS)
@@ -82,8 +89,10 @@ def plan(
     together = 1 if loop else num_chains
     rows = None
     if density.takes_batches:
-        most = int(memory / (max(size.bytes * together, once) / traced))
-        rows = max(1, most) if most < density.num_rows else None
+        share = max(size.bytes * together / often, once / (memory or CHUNK)) / traced  # of a chunk, a row's
+        most = max(1, int(1 / share))
+        # Chunks of one size, so that one graph is compiled: what is left over is fewer rows than there are chunks.
+        rows = density.num_rows // -(-density.num_rows // most) if most < density.num_rows else None
     seconds = size.seconds(num_chains, loop, used / traced) * evaluations
     choice = compiled == "always" or (compiled == "auto" and seconds > COMPILING_PAYS_AFTER)
     if choice and not compiler_found(density.device):

@@ -447,6 +447,20 @@ def test_the_plan_bounds_memory_by_rows():
     assert looped.plan(8, 10, memory=1e5).execution.rows == looped.plan(1, 10, memory=1e5).execution.rows
 
 
+def test_chunks_are_of_one_size_and_what_is_left_over_is_not_compiled():
+    density = student_density(make_student())
+    found = {density.plan(2, 10, memory=memory).execution.rows for memory in range(500, 20_000, 500)}
+    assert found == {N // pieces for pieces in range(2, N + 1)} | {None}
+    assert found == {1, 2, 3, 5, None}
+    two = density.with_execution(Execution(compiled=True, rows=4))
+    theta = torch.zeros(2, density.dim)
+    compiled = [two.graph("value_and_grad", theta, batch).compiled is not None for batch in two.slices]
+    assert N % 4 != 0
+    assert compiled == [True] * (N // 4) + [False]
+    mini_batch = two.batch(torch.arange(2))
+    assert two.graph("value_and_grad", theta, mini_batch).compiled is not None
+
+
 def test_planning_runs_the_model_on_few_rows(monkeypatch):
     monkeypatch.setattr(mtbkd.planning, "PLANNING_ROWS", 3)
     monkeypatch.setattr(mtbkd.planning, "PLANNING_NUMBERS", 0)
