@@ -32,12 +32,14 @@ class Problem:
     """Data, teachers and student.
 
     words: of the command; engines: what each one is given besides, with the seconds of a run on one thread, about
+    heads: of a student with a head a teacher; None where the student is no perceptron
     """
 
     name: str
     title: str
     words: tuple[str, ...]
     engines: Mapping[str, tuple[tuple[str, ...], float]]
+    heads: int | None = 3
 
     def with_engine(self, engine: str, quick: bool) -> tuple[tuple[str, ...], float]:
         """All words of a run with the engine, and its seconds."""
@@ -99,7 +101,7 @@ def proteins(folder: Path) -> Problem:
         "svi": ((*svi, "inference.draws=100", COMPILED), 15.0),
         "hmc": ((*hmc, "inference.accept=0.7", "inference.warm_start=150"), 120.0),
     }
-    return Problem("proteins", "proteins, two language models", words, engines)
+    return Problem("proteins", "proteins, two language models", words, engines, heads=2)
 
 
 def fashion(folder: Path) -> Problem:
@@ -123,4 +125,6 @@ def fashion(folder: Path) -> Problem:
         "svi": ((*svi, "inference.batch_size=128"), 120.0),
         "hmc": ((*hmc, *SHORT_CHAINS), 150.0),
     }
-    return Problem("fashion_mnist", "Fashion-MNIST, 5,400 images, 10 % of the labels", words, engines)
+    return Problem(
+        "fashion_mnist", "Fashion-MNIST, 5,400 images, 10 % of the labels", words, engines, heads=None
+    )

@@ -10,6 +10,8 @@ from mtbkd.cli import conf_folder
 BASELINE = "uniform"
 # They ask for draws of every teacher, and are compared where all are Bayesian.
 OF_DRAWS = ("mutual_information",)
+# Its student has a head a teacher.
+HEADS = "hydra_heads"
 # A published method decides these; one that decides data or teachers is an experiment of another kind.
 NOT_DECIDED = ("data", "teachers")
 

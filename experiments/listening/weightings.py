@@ -66,7 +66,7 @@ def of_engine(problem: Problem, engine: str, settings: Settings) -> list[Part]:
         normalize = {**POOLS, "prior.normalize": ("density", "peak", "none")}
         temperature = {"temperature": ways.temperatures()}
         found += [
-            part(problem, engine, PUBLISHED, {"experiment": ways.published()}, settings),
+            *published(problem, engine, settings),
             part(problem, engine, "normalisers of the mixture", normalize, settings),
             part(
                 problem,
@@ -80,13 +80,23 @@ def of_engine(problem: Problem, engine: str, settings: Settings) -> list[Part]:
     return found
 
 
+def published(problem: Problem, engine: str, settings: Settings) -> list[Part]:
+    """Methods of the literature, as their experiments have them; Hydra's has a head a teacher, and no convolutions."""
+    methods = tuple(name for name in ways.published() if name != ways.HEADS)
+    others = part(problem, engine, PUBLISHED, {"experiment": methods}, settings)
+    if problem.heads is None:
+        return [others]
+    more = (f"student.heads={problem.heads}",)
+    return [others, part(problem, engine, PUBLISHED, {"experiment": (ways.HEADS,)}, settings, more, "_heads")]
+
+
 def on_fashion(problem: Problem, settings: Settings) -> list[Part]:
     """What there is time for with images: all weightings by MAP, a few by posteriors of the last layer."""
     all_of_them = {"weighting": ways.weightings()}
     return [
         part(problem, "map", "mixture pool", all_of_them, settings),
         part(problem, "map", "product pool", POOLS, settings, ("prior=dirichlet_product",)),
-        part(problem, "map", PUBLISHED, {"experiment": ways.published()}, settings),
+        *published(problem, "map", settings),
         part(problem, "svi", "mixture pool", {"weighting": FEW}, settings),
         part(problem, "hmc", "mixture pool", {"weighting": FEW}, settings),
     ]
@@ -99,12 +109,14 @@ def part(
     swept: Mapping[str, tuple[str, ...]],
     settings: Settings,
     more: tuple[str, ...] = (),
+    suffix: str = "",
 ) -> Part:
-    """A block's sweep over its ways and the seeds; `more` words replace the problem's of the same key."""
+    """A block's sweep over its ways and the seeds; `more` words replace the problem's of the same key; `suffix` of the
+    folder's name, where a block has several sweeps."""
     words, seconds = problem.with_engine(engine, settings.quick)
     replaced = {word.partition("=")[0] for word in more}
     words = tuple(word for word in words if word.partition("=")[0] not in replaced)
-    name = f"{problem.name}-{engine}-{block.replace(', ', '_').replace(' ', '_')}"
+    name = f"{problem.name}-{engine}-{block.replace(', ', '_').replace(' ', '_')}{suffix}"
     seeds = settings.seeds_word()
     sweep = Sweep(name, (*words, *more, settings.cache), {**swept, "seed": seeds}, seconds)
     return Part(sweep, problem.title, engine, block)
