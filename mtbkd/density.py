@@ -126,12 +126,20 @@ class Density:
 
     @cached_property
     def slices(self) -> list[Batch]:
-        """All rows, in as many pieces as `execution.rows` asks for, each scaled to stand for all."""
-        rows = self.execution.rows
-        if not self.takes_batches or rows is None or rows >= self.num_rows:
-            return [self.full]
-        pieces = [tuple(t[i : i + rows] for t in self.tensors) for i in range(0, self.num_rows, rows)]
-        return [(*piece, self.scalar(self.num_rows / len(piece[0]))) for piece in pieces]
+        """All rows, in chunks."""
+        return self.chunks(self.full)
+
+    def chunks(self, batch: Batch) -> list[Batch]:
+        """A batch in pieces of at most `execution.rows` rows, each scaled to stand for all rows. They are of one size,
+        so that one graph serves them; what is left over is fewer rows than there are pieces."""
+        most = self.execution.rows
+        if not self.takes_batches or most is None or most >= len(batch[0]):
+            return [batch]
+        *tensors, scale = batch
+        n = len(tensors[0])
+        rows = n // -(-n // most)
+        pieces = [tuple(t[i : i + rows] for t in tensors) for i in range(0, n, rows)]
+        return [(*piece, scale * (n / len(piece[0]))) for piece in pieces]
 
     def batch(self, rows: Tensor) -> Batch:
         """A mini-batch: the given rows `[n]`, and the scale N / n; raises `InputError` where the model takes none."""
@@ -203,7 +211,7 @@ class Density:
     def value_and_grad(self, theta: Tensor, batch: Batch | None = None) -> tuple[Tensor, Tensor]:
         """Log-density and its gradient for C chains, `[C, D]` -> `[C]`, `[C, D]`.
 
-        Without `batch`: all rows, in chunks where `execution.rows` says so. The exact sum over chunks is the mean of
+        Without `batch`: all rows. In chunks where `execution.rows` says so: the exact sum over chunks is the mean of
         the chunks' mini-batch densities weighted by their rows, because each scales its rows' sum by N / n.
         """
         value, grad = self.evaluate("value_and_grad", theta, batch)
@@ -211,29 +219,31 @@ class Density:
 
     def evaluate(self, kind: str, theta: Tensor, batch: Batch | None) -> tuple[Tensor, ...]:
         """All parts of one kind of graph over all rows, or over one batch."""
-        if batch is not None:
-            return self.evaluate_batch(kind, theta, batch)
-        if len(self.slices) == 1:
-            return self.evaluate_batch(kind, theta, self.slices[0])
+        chunks = self.slices if batch is None else self.chunks(batch)
+        if len(chunks) == 1:
+            return self.evaluate_batch(kind, theta, chunks[0])
+        sizes = [len(chunk[0]) for chunk in chunks]
         total: tuple[Tensor, ...] | None = None
-        for chunk in self.slices:
-            share = len(chunk[0]) / self.num_rows
-            parts = tuple(share * part.double() for part in self.evaluate_batch(kind, theta, chunk))
+        for chunk, size in zip(chunks, sizes, strict=True):
+            found = self.evaluate_batch(kind, theta, chunk, left_over=size < sizes[0])
+            parts = tuple(size / sum(sizes) * part.double() for part in found)
             total = parts if total is None else tuple(a + b for a, b in zip(total, parts, strict=True))
         assert total is not None
         return tuple(part.to(self.dtype) for part in total)
 
-    def evaluate_batch(self, kind: str, theta: Tensor, batch: Batch) -> tuple[Tensor, ...]:
-        """The same over one batch."""
+    def evaluate_batch(
+        self, kind: str, theta: Tensor, batch: Batch, left_over: bool = False
+    ) -> tuple[Tensor, ...]:
+        """The same in one piece."""
         if not self.execution.loop:
-            return self.call_graph(kind, theta, batch)
-        chains = [self.call_graph(kind, one, batch) for one in theta.split(1)]
+            return self.call_graph(kind, theta, batch, left_over)
+        chains = [self.call_graph(kind, one, batch, left_over) for one in theta.split(1)]
         return tuple(torch.cat(parts) for parts in zip(*chains, strict=True))
 
-    def call_graph(self, kind: str, theta: Tensor, batch: Batch) -> tuple[Tensor, ...]:
+    def call_graph(self, kind: str, theta: Tensor, batch: Batch, left_over: bool) -> tuple[Tensor, ...]:
         """The graph's values; what in it does not depend on theta is kept, of one kind and number of chains."""
         place = next((i for i, rows in enumerate(self.slices) if rows is batch), None)
-        graph, others = self.graph(kind, theta, batch), (*batch, *self.held.values())
+        graph, others = self.graph(kind, theta, batch, left_over), (*batch, *self.held.values())
         if isinstance(graph, Graph):
             return graph(theta, *others)
         if place is None:  # rows that are others at each call
@@ -244,15 +254,15 @@ class Density:
             self.kept[place] = graph.keep(*others)
         return graph.rest(theta, *others, *self.kept[place])
 
-    def graph(self, kind: str, theta: Tensor, batch: Batch) -> Graph | HoistedGraph:
-        """The graph for these shapes, traced once."""
-        key = (kind, *theta.shape, *(tuple(t.shape) for t in batch))
+    def graph(self, kind: str, theta: Tensor, batch: Batch, left_over: bool = False) -> Graph | HoistedGraph:
+        """The graph for these shapes, traced once; that of a few rows left over is not worth compiling."""
+        key = (kind, left_over, *theta.shape, *(tuple(t.shape) for t in batch))
         if key not in self.graphs:
             chain = self.function(kind, len(batch))
             inputs = (theta, *batch, *self.held.values())
             batched = one_by_one(chain) if len(theta) == 1 else vmap(chain, (0, *[None] * (len(inputs) - 1)))
             share = len(batch[0]) / self.num_rows if self.takes_batches else 1.0
-            how = (self.execution.compiled and not self.left_over(batch), MOST_KEPT * share)
+            how = (self.execution.compiled and not left_over, MOST_KEPT * share)
             try:
                 self.graphs[key] = trace_hoisted(batched, inputs, *how)
             except RuntimeError as error:
@@ -260,10 +270,6 @@ class Density:
                     raise
                 self.graphs[key] = trace_hoisted(one_by_one(chain), inputs, *how)
         return self.graphs[key]
-
-    def left_over(self, batch: Batch) -> bool:
-        """Whether a batch is the last chunk of rows and smaller than the others: not worth compiling."""
-        return batch is self.slices[-1] and len(batch[0]) < len(self.slices[0][0])
 
     def function(self, kind: str, num_tensors: int) -> Callable[..., tuple[Tensor, ...]]:
         """`(theta [D], *batch, *held) -> (log_prob,)` or with the gradient `[D]` behind it."""

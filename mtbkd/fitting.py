@@ -74,7 +74,7 @@ def fit(
         warm = replace(map_engine.warm_start(config), num_starts=num_starts)
         planned = record.plan("warm_start", density, warm, compiled)
         with record.threads("warm_start"):
-            theta = map_engine.sample(planned, warm, theta, generator, shown, climbing).theta[:, 0]
+            theta, _ = map_engine.climb(planned, warm, theta, generator, shown, climbing)
     elif partly:
         raise InputError(
             "layers that are not Bayesian are held at their MAP; set warm_start above 0, or give start"

@@ -91,8 +91,7 @@ def plan(
     if density.takes_batches:
         share = max(size.bytes * together / often, once / (memory or CHUNK)) / traced  # of a chunk, a row's
         most = max(1, int(1 / share))
-        # Chunks of one size, so that one graph is compiled: what is left over is fewer rows than there are chunks.
-        rows = density.num_rows // -(-density.num_rows // most) if most < density.num_rows else None
+        rows = most if most < density.num_rows else None
     seconds = size.seconds(num_chains, loop, used / traced) * evaluations
     choice = compiled == "always" or (compiled == "auto" and seconds > COMPILING_PAYS_AFTER)
     if choice and not compiler_found(density.device):

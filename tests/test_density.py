@@ -447,18 +447,30 @@ def test_the_plan_bounds_memory_by_rows():
     assert looped.plan(8, 10, memory=1e5).execution.rows == looped.plan(1, 10, memory=1e5).execution.rows
 
 
-def test_chunks_are_of_one_size_and_what_is_left_over_is_not_compiled():
-    density = student_density(make_student())
-    found = {density.plan(2, 10, memory=memory).execution.rows for memory in range(500, 20_000, 500)}
-    assert found == {N // pieces for pieces in range(2, N + 1)} | {None}
-    assert found == {1, 2, 3, 5, None}
-    two = density.with_execution(Execution(compiled=True, rows=4))
+@pytest.mark.parametrize(
+    ("most", "sizes"),
+    [(11, [11]), (10, [5, 5, 1]), (5, [3, 3, 3, 2]), (3, [2, 2, 2, 2, 2, 1]), (1, [1] * 11)],
+    ids=str,
+)
+def test_chunks_are_of_one_size_and_what_is_left_over_is_little(most, sizes):
+    density, theta = full_and_theta()
+    assert N == 11
+    other = density.with_execution(Execution(rows=most))
+    assert [len(chunk[0]) for chunk in other.slices] == sizes
+    assert [chunk[-1].item() for chunk in other.slices] == pytest.approx([N / size for size in sizes])
+    batch = density.batch(torch.tensor([8, 1, 5, 2, 9]))
+    for one, two in zip(
+        density.value_and_grad(theta, batch), other.value_and_grad(theta, batch), strict=True
+    ):
+        torch.testing.assert_close(one, two, rtol=1e-10, atol=1e-10)
+
+
+def test_what_chunks_leave_over_is_not_compiled():
+    density = student_density(make_student()).with_execution(Execution(compiled=True, rows=5))
     theta = torch.zeros(2, density.dim)
-    compiled = [two.graph("value_and_grad", theta, batch).compiled is not None for batch in two.slices]
-    assert N % 4 != 0
-    assert compiled == [True] * (N // 4) + [False]
-    mini_batch = two.batch(torch.arange(2))
-    assert two.graph("value_and_grad", theta, mini_batch).compiled is not None
+    assert density.graph("value_and_grad", theta, density.slices[0]).compiled is not None
+    assert density.graph("value_and_grad", theta, density.slices[-1], left_over=True).compiled is None
+    assert density.graph("value_and_grad", theta, density.slices[-1]).compiled is not None
 
 
 def test_planning_runs_the_model_on_few_rows(monkeypatch):

@@ -109,6 +109,20 @@ def sample(
     checkpoints: Checkpoints,
 ) -> Draws:
     """Climb from `start [C, D]`; the draws are the tops, one a chain."""
+    tops, losses = climb(density, config, start, generator, progress, checkpoints)
+    draws = tops[:, None]
+    return Draws(draws, log_density_of(density, draws), trace={"loss": losses})
+
+
+def climb(
+    density: Density,
+    config: MAPConfig,
+    start: Tensor | None,
+    generator: torch.Generator,
+    progress: Progress,
+    checkpoints: Checkpoints,
+) -> tuple[Tensor, Tensor]:
+    """The tops `[C, D]` alone, where other engines begin, and the loss a datum of each step."""
     state = checkpoints.restore(MAPState, density.device)
     if state is None:
         state = init(where_to_begin(start, density, config.num_starts, generator))
@@ -120,8 +134,7 @@ def sample(
             losses[step] = -value.mean() / density.num_rows
             checkpoints.offer(state, step + 1, config.steps)
             advance(loss=losses[step])
-    draws = state.theta[:, None]
-    return Draws(draws, log_density_of(density, draws), trace={"loss": losses})
+    return state.theta, losses
 
 
 def rate(schedule: str, step: int, total: int) -> float:
