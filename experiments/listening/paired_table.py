@@ -27,17 +27,29 @@ def table(
     compared = [name for name in there if name in differences] if baseline in set(found["way"]) else []
     head = ["way", "seeds", *(scores[name] for name in there), *(differences[name] for name in compared)]
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
-    by_way = {str(way): rows.set_index("seed") for way, rows in found.groupby("way", sort=False)}
-    for way, rows in by_way.items():
-        cells = [way, str(len(rows)), *(shown(t_interval(rows[name])) for name in there)]
-        for name in compared:
-            itself = way == baseline
-            cells.append(
-                ""
-                if itself
-                else starred(paired_interval(dict(rows[name]), dict(by_way[str(baseline)][name])))
-            )
+    to_baseline = [paired(found, name, str(baseline)) for name in compared]
+    for way, rows in found.groupby("way", sort=False):
+        cells = [str(way), str(len(rows)), *(shown(t_interval(rows[name])) for name in there)]
+        cells += [starred(own.get(str(way))) for own in to_baseline]
         lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def paired(found: pd.DataFrame, score: str, baseline: str) -> dict[str, Interval | None]:
+    """Each way's difference to the baseline in a score, over the seeds of both; none where the baseline is not."""
+    by_way = {str(way): dict(rows.set_index("seed")[score]) for way, rows in found.groupby("way", sort=False)}
+    others = (way for way in by_way if way != baseline and baseline in by_way)
+    return {way: paired_interval(by_way[way], by_way[baseline]) for way in others}
+
+
+def differences_overview(found: pd.DataFrame, score: str, across: str, baseline: str) -> str:
+    """A Markdown table of one score's differences to a baseline: a row a way, a column a value of `across`."""
+    columns = {str(value): paired(rows, score, baseline) for value, rows in found.groupby(across, sort=False)}
+    ways = dict.fromkeys(way for own in columns.values() for way in own)
+    lines = [f"| way | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
+    for way in ways:
+        cells = (starred(own.get(way)) for own in columns.values())
+        lines.append(f"| {' | '.join([way, *cells])} |")
     return "\n".join(lines)
 
 

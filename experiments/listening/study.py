@@ -28,7 +28,7 @@ class Settings:
     """What a command was told.
 
     results: folder of tables and figures; runs: folder of the runs; data: folder of the data files, None without
-    only: sweeps whose name holds one of these; empty: all
+    only: sweeps whose name holds one of these; empty: all; table: of the runs that are there, without running anything
     """
 
     quick: bool = False
@@ -38,6 +38,7 @@ class Settings:
     runs: Path = RUNS
     data: Path | None = None
     only: tuple[str, ...] = ()
+    table: bool = False
 
     @property
     def root(self) -> Path:
@@ -84,6 +85,7 @@ def told(description: str | None) -> Settings:
         default=[],
         help="sweeps whose name holds this; their tables have its name too",
     )
+    parser.add_argument("--table", action="store_true", help="of the runs that are there; runs nothing")
     arguments = parser.parse_args()
     seeds = arguments.seeds or (QUICK_SEEDS if arguments.quick else 5)
     data = os.environ.get("MTBKD_DATA")
@@ -95,6 +97,7 @@ def told(description: str | None) -> Settings:
         runs=arguments.runs,
         data=Path(data) if data else None,
         only=tuple(arguments.only),
+        table=arguments.table,
     )
 
 
@@ -128,7 +131,10 @@ def runs_of(
     """Tell the estimate, do what is left, and give all finished runs."""
     print(estimate(parts, settings), flush=True)
     for number, part in enumerate(parts, 1):
-        runs = part.sweep.do(settings.root, settings.jobs, config_dir)
+        if settings.table:
+            runs = part.sweep.finished(settings.root)
+        else:
+            runs = part.sweep.do(settings.root, settings.jobs, config_dir)
         asked = len(list(part.sweep.combinations()))
         print(f"{number}/{len(parts)} {part.sweep.name}: {len(runs)} of {asked} runs", flush=True)
         for run in runs:
@@ -141,16 +147,18 @@ def way_of(swept: Mapping[str, str]) -> str:
 
 
 def absent(parts: Sequence[Part], settings: Settings) -> list[str]:
-    """Which ways have fewer finished runs than were asked for, a line a way."""
+    """Which sweeps, or which of their ways, have fewer finished runs than were asked for, a line each."""
     found = []
     for part in parts:
+        name, log = part.sweep.name, settings.root / part.sweep.name / "output.log"
+        see = f"; see {name}/output.log" if log.is_file() else ""
         done = [dict(run.swept) for run in part.sweep.finished(settings.root)]
-        left = Counter(way_of(chosen) for chosen in part.sweep.combinations() if chosen not in done)
         each = Counter(way_of(chosen) for chosen in part.sweep.combinations())
-        found += [
-            f"- {part.sweep.name}: {way}, {number} of {each[way]} runs; see {part.sweep.name}/output.log"
-            for way, number in left.items()
-        ]
+        if not done:
+            found.append(f"- {name}: all {each.total()} runs{see}")
+            continue
+        left = Counter(way_of(chosen) for chosen in part.sweep.combinations() if chosen not in done)
+        found += [f"- {name}: {way}, {number} of {each[way]} runs{see}" for way, number in left.items()]
     return found
 
 

@@ -10,15 +10,21 @@ that differ by nothing, one has a star).
 """
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from experiments.listening import ways
-from experiments.listening.paired_table import table
+from experiments.listening.interval_figure import interval_panels
+from experiments.listening.paired_table import differences_overview, paired, table
 from experiments.listening.problems import BREAST_CANCER, DIGITS, IMBALANCED, Problem
 from experiments.listening.scores import HEADINGS, differences, scores_of
 from experiments.listening.study import Part, Settings, command, runs_of, way_of
 from experiments.listening.sweeps import Sweep
+from mtbkd.t_interval import Interval
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 # Blocks of a table, each with the way that its differences are to.
 BLOCKS = {
@@ -29,6 +35,7 @@ BLOCKS = {
     "Bayesian teachers alone": "uniform",
 }
 PUBLISHED = "published, product pool"
+POOLED = ("mixture pool", "product pool")
 # Rules that are run where all of them would take too long.
 FEW = ("uniform", "entropy", "learned")
 POOLS: Mapping[str, tuple[str, ...]] = {"weighting": ("uniform", "entropy")}
@@ -131,16 +138,38 @@ def rows(parts: list[Part], settings: Settings) -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
+def told(found: pd.DataFrame) -> pd.DataFrame:
+    """The rows with the published methods as more of the product pool's."""
+    return found.assign(block=found["block"].replace(PUBLISHED, "product pool"))
+
+
 def markdown(found: pd.DataFrame) -> str:
-    """A table a problem, engine and block; the published methods stand below the product pool's own rows."""
-    told = found.assign(block=found["block"].replace(PUBLISHED, "product pool"))
+    """The NLL's differences of all data sets, a table an engine and pool; then all scores, a table a problem, engine
+    and block."""
     texts = []
-    for (problem, engine, block), own in told.groupby(["problem", "engine", "block"], sort=False):
+    for (engine, block), own in told(found).groupby(["engine", "block"], sort=False):
+        if own["problem"].nunique() > 1:
+            baseline = BLOCKS[str(block)]
+            compared = differences_overview(own, "nll", "problem", baseline)
+            texts.append(f"### NLL − {baseline}: {engine}, {block}\n\n{compared}")
+    for (problem, engine, block), own in told(found).groupby(["problem", "engine", "block"], sort=False):
         heading = f"### {problem}: {engine}, {block}"
         baseline = BLOCKS[str(block)]
         texts.append(f"{heading}\n\n{table(own, HEADINGS, differences(baseline), baseline)}")
     return "\n\n".join(texts)
 
 
+def figure(found: pd.DataFrame) -> "Figure":
+    """The NLL's differences to uniform weights in both pools, by data set and engine."""
+    panels: dict[str, dict[str, dict[str, Interval | None]]] = {}
+    pooled = told(found)
+    for (problem, engine, block), own in pooled[pooled["block"].isin(POOLED)].groupby(
+        ["problem", "engine", "block"], sort=False
+    ):
+        title = str(problem).partition(",")[0]
+        panels.setdefault(title, {})[f"{engine}, {block}"] = paired(own, "nll", BLOCKS[str(block)])
+    return interval_panels(panels, "NLL − uniform")
+
+
 if __name__ == "__main__":
-    command("weightings", __doc__, parts, rows, markdown)
+    command("weightings", __doc__, parts, rows, markdown, figure)

@@ -4,7 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from experiments.listening.interval_figure import interval_panels
 from experiments.listening.line_figure import Line, panels
+from mtbkd.t_interval import Interval
 
 
 def test_a_line_is_the_mean_at_each_x_with_its_interval():
@@ -28,3 +30,23 @@ def test_panels_share_axes_and_colours():
     (legend,) = figure.legends
     assert [text.get_text() for text in legend.get_texts()] == ["uniform", "entropy"]
     assert panels({"empty": []}, "x", "y").axes
+
+
+def test_differences_stand_at_their_mean_with_their_interval():
+    mixture = {"entropy": Interval(0.1, 0.02, 5), "best": None}
+    product = {"entropy": Interval(-0.1, 0.05, 5), "stacking": Interval(0.3, 0.1, 5)}
+    figure = interval_panels(
+        {"digits": {"mixture": mixture, "product": product}, "proteins": {}}, "NLL − uniform"
+    )
+    digits, proteins = figure.axes
+    assert [label.get_text() for label in digits.get_yticklabels()] == ["entropy", "best", "stacking"]
+    assert (digits.get_title(loc="left"), proteins.get_xlabel()) == ("digits", "NLL − uniform")
+    points = [bar.lines[0].get_xydata().tolist() for bar in digits.containers]
+    assert points == [[[0.1, -0.175]], [[-0.1, 0.175], [0.3, 2.175]]]
+    (bars,) = digits.containers[1].lines[2]
+    assert [segment[:, 0].tolist() for segment in bars.get_segments()] == [
+        pytest.approx([-0.15, -0.05]),
+        pytest.approx([0.2, 0.4]),
+    ]
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["mixture", "product"]

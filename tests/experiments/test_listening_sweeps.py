@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from experiments.listening import broken, coverage, labels, numbers, shift, teacher_sets, ways, weightings
 from experiments.listening.problems import BREAST_CANCER
 from experiments.listening.scores import aupr
-from experiments.listening.study import Part, Settings, absent, estimate, keep, wanted
+from experiments.listening.study import Part, Settings, absent, estimate, keep, runs_of, wanted
 from experiments.listening.sweeps import Sweep, as_hydra_writes, problems_of
 from mtbkd import registry
 from mtbkd.cli import conf_folder
@@ -83,14 +83,41 @@ def test_what_is_not_there_is_told(sweep, tmp_path):
     for folder, chosen in (("a", ("0", "uniform")), ("b", ("1", "uniform")), ("c", ("1", "entropy"))):
         words = ["data=digits", "inference=map", f"seed={chosen[0]}", f"weighting={chosen[1]}"]
         finish(settings.root, sweep, folder, words)
-    (line,) = absent([Part(sweep, "digits", "map")], settings)
-    assert line == "- small: entropy, 1 of 2 runs; see small/output.log"
+    other = Sweep("other", ("data=digits",), sweep.swept, seconds=3.0)
+    (settings.root / "small" / "output.log").touch()
+    assert absent([Part(sweep, "digits", "map"), Part(other, "digits", "map")], settings) == [
+        "- small: entropy, 1 of 2 runs; see small/output.log",
+        "- other: all 4 runs",
+    ]
     lines = [
         "mtbkd: seed=0,weighting=a: no draws",
         "mtbkd: warning: x",
         "mtbkd: seed=1,weighting=a: no draws",
     ]
     assert problems_of("\n".join([*lines, "a bar", "mtbkd: seed=0: b"])) == ["no draws (2 times)", "b"]
+
+
+def test_a_table_runs_nothing(sweep, tmp_path, monkeypatch):
+    """With every run but one there, a sweep would be started."""
+    monkeypatch.setattr(Sweep, "do", lambda *arguments: pytest.fail("a sweep was started"))
+    settings = Settings(runs=tmp_path, table=True)
+    words = ["data=digits", "inference=map", "seed=0", "weighting=uniform"]
+    finish(settings.root, sweep, "a", words)
+    ((part, run),) = runs_of([Part(sweep, "digits", "map")], settings)
+    assert (part.problem, run.seed) == ("digits", 0)
+
+
+def test_heads_are_as_many_as_teachers_and_none_on_a_cnn(tmp_path):
+    by_name = {part.sweep.name: part.sweep for part in weightings.parts(Settings(data=tmp_path))}
+    for problem, heads in (("digits", 3), ("proteins", 2)):
+        sweep = by_name[f"{problem}-map-published_product_pool_heads"]
+        assert f"student.heads={heads}" in sweep.constant
+        assert sweep.swept["experiment"] == ("hydra_heads",)
+    assert not any(name.startswith("fashion") and name.endswith("heads") for name in by_name)
+    assert all(
+        "hydra_heads" not in own.swept.get("experiment", ()) or "heads" in name
+        for name, own in by_name.items()
+    )
 
 
 def test_some_sweeps_alone(sweep):

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from experiments.listening.paired_table import overview, starred, table
+from experiments.listening.paired_table import differences_overview, overview, starred, table
 from mtbkd.t_interval import Interval
 
 
@@ -41,4 +41,22 @@ def test_one_score_at_a_glance():
         "|---|---|---|",
         "| uniform | 0.150 ± 0.635 | 0.500 |",
         "| best | ∞ |  |",
+    ]
+
+
+def test_differences_at_a_glance():
+    rows = [
+        *(("uniform", "digits", seed, nll) for seed, nll in enumerate((0.5, 0.7, 0.6))),
+        *(("entropy", "digits", seed, nll) for seed, nll in enumerate((0.4, 0.5, 0.45))),
+        *(("uniform", "proteins", seed, nll) for seed, nll in enumerate((1.3, 1.4))),
+        *(("best", "proteins", seed, nll) for seed, nll in enumerate((1.5,))),
+        ("best", "faces", 0, 1.0),
+    ]
+    found = pd.DataFrame(rows, columns=["way", "problem", "seed", "nll"])
+    # Differences -.1, -.2, -.15: t_2 = 4.3027 times .05 / sqrt(3). Of faces there is no baseline.
+    assert differences_overview(found, "nll", "problem", "uniform").splitlines() == [
+        "| way | digits | proteins | faces |",
+        "|---|---|---|---|",
+        "| entropy | -0.150 ± 0.124 * |  |  |",
+        "| best |  | +0.200 |  |",
     ]
