@@ -1,10 +1,14 @@
 """Corruptions by hand: a single bright pixel, counts of missing features, the spread of the noise."""
 
+import json
 import math
 
+import numpy as np
 import pytest
 import torch
+from sklearn.neighbors import KNeighborsClassifier
 
+from experiments.listening import shift
 from experiments.listening.corruption import (
     KINDS,
     MISSING,
@@ -15,7 +19,11 @@ from experiments.listening.corruption import (
     noisy,
     without_features,
 )
+from experiments.listening.sweeps import Run
+from mtbkd import registry
+from mtbkd.data.digits import DigitsConfig
 from mtbkd.errors import InputError
+from mtbkd.prediction import Prediction
 
 
 def generator() -> torch.Generator:
@@ -76,3 +84,29 @@ def test_what_it_cannot_do_is_told():
     with pytest.raises(InputError, match="corruption: unknown value 'fog'"):
         corrupted(x, "fog", 1, generator())
     assert len(NOISE) == len(MISSING) == len(SEVERITIES)
+
+
+def test_teachers_are_shown_the_same_images(tmp_path):
+    """They say of each what scikit-learn's own classifier says."""
+    data = registry.find("data", "digits").load(DigitsConfig(), 3)
+    member = {"kind": "estimator", "estimator": "knn", "share": [0.0, 1.0]}
+    teachers = {"name": "one", "members": {"neighbours": member}, "cache": str(tmp_path)}
+    run = Run(tmp_path, {"seed": "3"})
+    (tmp_path / "run.json").write_text(json.dumps({"config": {"seed": 3, "teachers": teachers}}))
+    said = shift.teachers_at(run, data)
+    assert set(said) == {(kind, severity) for kind in KINDS for severity in (0, *SEVERITIES)}
+    fitted = KNeighborsClassifier().fit(data.pool.x.numpy(), data.teacher_y.numpy())
+    for place, x in shift.harder(data.test.x, 3):
+        expected = fitted.predict_proba(x.numpy())
+        np.testing.assert_allclose(said[place].mean, expected, atol=1e-5, rtol=1e-4)
+    np.testing.assert_array_equal(said["noise", 0].mean, said["blur", 0].mean)
+
+
+def test_scores_of_harder_images_by_hand():
+    probs = torch.tensor([[[0.5, 0.5], [0.9, 0.1]], [[0.5, 0.5], [0.1, 0.9]]])
+    found = shift.scores_at(Prediction(probs), np.array([0, 1]))
+    assert found["accuracy"] == 0.5
+    assert found["nll"] == pytest.approx(math.log(2))
+    assert found["total"] == pytest.approx(math.log(2))
+    inner = -(0.9 * math.log(0.9) + 0.1 * math.log(0.1))
+    assert found["epistemic"] == pytest.approx((math.log(2) - inner) / 2, rel=1e-5)
