@@ -152,11 +152,29 @@ def markdown(found: pd.DataFrame) -> str:
             baseline = BLOCKS[str(block)]
             compared = differences_overview(own, "nll", "problem", baseline)
             texts.append(f"### NLL − {baseline}: {engine}, {block}\n\n{compared}")
+    texts += besides_rules(told(found))
     for (problem, engine, block), own in told(found).groupby(["problem", "engine", "block"], sort=False):
         heading = f"### {problem}: {engine}, {block}"
         baseline = BLOCKS[str(block)]
         texts.append(f"{heading}\n\n{table(own, HEADINGS, differences(baseline), baseline)}")
     return "\n\n".join(texts)
+
+
+def besides_rules(found: pd.DataFrame) -> list[str]:
+    """With uniform weights, what the pool and what the engine make of the NLL."""
+    uniform = found[(found["way"] == "uniform") & found["block"].isin(POOLED)]
+    texts = []
+    for engine, own in uniform.groupby("engine", sort=False):
+        compared = differences_overview(own.assign(way=own["block"]), "nll", "problem", POOLED[0])
+        if own["block"].nunique() > 1:
+            texts.append(
+                f"### NLL of the product pool − mixture pool, uniform weights: {engine}\n\n{compared}"
+            )
+    for block, own in uniform.groupby("block", sort=False):
+        compared = differences_overview(own.assign(way=own["engine"]), "nll", "problem", "map")
+        if own["engine"].nunique() > 1:
+            texts.append(f"### NLL of an engine − map, uniform weights: {block}\n\n{compared}")
+    return texts
 
 
 def figure(found: pd.DataFrame) -> "Figure":

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from experiments.listening import weightings
 from experiments.listening.paired_table import differences_overview, overview, starred, table
 from mtbkd.t_interval import Interval
 
@@ -60,3 +61,31 @@ def test_differences_at_a_glance():
         "| entropy | -0.150 ± 0.124 * |  |  |",
         "| best |  | +0.200 |  |",
     ]
+
+
+def test_pools_and_engines_are_compared_with_uniform_weights():
+    rows = [
+        {
+            "problem": "digits",
+            "engine": engine,
+            "block": block,
+            "way": way,
+            "seed": seed,
+            "nll": nll + 0.01 * seed * seed,
+        }
+        for (engine, block, way), nll in {
+            ("map", "mixture pool", "uniform"): 0.10,
+            ("map", "product pool", "uniform"): 0.30,
+            ("svi", "mixture pool", "uniform"): 0.05,
+            ("map", "product pool", "entropy"): 9.0,
+        }.items()
+        for seed in range(3)
+    ]
+    found = pd.DataFrame(rows, columns=["problem", "engine", "block", "way", "seed", "nll"])
+    found.loc[found["block"] == "product pool", "nll"] += 0.01 * found["seed"]
+    pools, engines = weightings.besides_rules(found)
+    # .2, .21, .22: 4.3027 * .01 / sqrt(3); engines differ by the same on every seed, which proves nothing.
+    assert pools.endswith(
+        "uniform weights: map\n\n| way | digits |\n|---|---|\n| product pool | +0.210 ± 0.025 * |"
+    )
+    assert engines.endswith("weights: mixture pool\n\n| way | digits |\n|---|---|\n| svi | -0.050 ± 0.000 |")
