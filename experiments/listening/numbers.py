@@ -69,7 +69,7 @@ def markdown(found: pd.DataFrame) -> str:
         "teachers_seconds": "seconds of the teachers",
     }
     return "\n\n".join(
-        f"### {DIGITS.title}: {engine}, {number} teachers\n\n"
+        f"### {DIGITS.title}: {engine}, {number} teacher{'s' * (number > 1)}\n\n"
         + table(own, headings, {"nll": "NLL − uniform"}, "uniform")
         for (engine, number), own in found.groupby(["engine", "teachers"], sort=False)
     )
