@@ -1,7 +1,9 @@
 """How a density is best run, by its size alone: compiled or not, chains batched or looped, rows in chunks, threads."""
 
 import warnings
+from collections.abc import Container
 from dataclasses import dataclass
+from itertools import compress
 from typing import TYPE_CHECKING
 
 import torch
@@ -21,9 +23,9 @@ COMPILING_PAYS_AFTER = 30.0
 # the digits run on two cores took 21 s with one thread, 36 s with two, and 72 s with two beside another busy process.
 SMALL_OPERATION = 100_000
 
-# Bytes of intermediates (the sum of all, an upper bound) that rows are cut into chunks for. On a CPU few: chunks that
-# leave its cache are slow, on two cores 1.5 times with 1e6 rows of 64-16-16-10 in one piece and twice with images of a
-# CNN at 2 GB a chunk; many small calls are slow as well. Elsewhere, and for what is computed once, they bound memory.
+# Bytes of rows' intermediates (the sum of all, an upper bound) in a chunk of them. On a CPU few: chunks that leave its
+# cache are slow, on two cores 1.5 times with 1e6 rows of 64-16-16-10 in one piece, and twice with images of a CNN at
+# 2 GB a chunk; many small calls are slow as well. Elsewhere, and for what is computed once, they bound memory.
 CPU_CHUNK = 4e8
 CHUNK = 2e9
 
@@ -43,20 +45,24 @@ class Plan:
 
 @dataclass(frozen=True)
 class GraphSize:
-    """What one chain's call costs: operations, bytes of all intermediates (an upper bound on the memory), and whether
-    there are convolutions."""
+    """What one chain's call costs: operations, bytes of all intermediates (an upper bound on the memory) and of those
+    that are of rows, not of weights, and whether there are convolutions."""
 
     calls: int
     bytes: int
+    bytes_of_rows: int
     convolutions: bool
 
     @classmethod
-    def of(cls, module: GraphModule) -> "GraphSize":
-        """Counted from the graph's nodes."""
+    def of(cls, module: GraphModule, rows: int, sizes: Container[int] = ()) -> "GraphSize":
+        """Counted from the graph's nodes; of rows is what has a dimension of `rows`, unless it is as large as a weight,
+        whose numbers are `sizes`."""
         nodes = [node for node in module.graph.nodes if node.op == "call_function"]
-        values = [node.meta.get("val") for node in nodes]
-        total = sum(value.numel() * value.element_size() for value in values if isinstance(value, Tensor))
-        return cls(len(nodes), total, any("convolution" in str(node.target) for node in nodes))
+        values = [v for node in nodes if isinstance(v := node.meta.get("val"), Tensor)]
+        bytes_of = [value.numel() * value.element_size() for value in values]
+        of_rows = [rows in value.shape and value.numel() not in sizes for value in values]
+        convolutions = any("convolution" in str(node.target) for node in nodes)
+        return cls(len(nodes), sum(bytes_of), sum(compress(bytes_of, of_rows)), convolutions)
 
     def seconds(self, num_chains: int, loop: bool, rows: float) -> float:
         """Eager seconds of one call of all chains on a CPU core with `rows` times the rows, roughly: 5 microseconds
@@ -81,16 +87,18 @@ def plan(
     theta = torch.zeros(1, density.dim, dtype=density.dtype, device=density.device)
     graph = density.graph("value_and_grad", theta, batch)
     once = 0
+    counted = (traced, {density.dim, *(site.size for site in density.sites)})
     if isinstance(graph, HoistedGraph) and used == density.num_rows:
-        size, once = GraphSize.of(graph.rest.module), GraphSize.of(graph.fixed).bytes
+        size, once = GraphSize.of(graph.rest.module, *counted), GraphSize.of(graph.fixed, *counted).bytes
     else:
-        size = GraphSize.of((graph if isinstance(graph, Graph) else graph.whole).module)
+        size = GraphSize.of((graph if isinstance(graph, Graph) else graph.whole).module, *counted)
     loop = size.convolutions and density.device.type == "cpu"
     together = 1 if loop else num_chains
     rows = None
     if density.takes_batches:
-        share = max(size.bytes * together / often, once / (memory or CHUNK)) / traced  # of a chunk, a row's
-        most = max(1, int(1 / share))
+        # What is of weights is computed for each chunk anew: never more of that than of rows.
+        allowed = max(often / together, size.bytes - size.bytes_of_rows) / max(size.bytes_of_rows, 1)
+        most = max(1, int(traced * min(allowed, (memory or CHUNK) / max(once, 1))))
         rows = most if most < density.num_rows else None
     seconds = size.seconds(num_chains, loop, used / traced) * evaluations
     choice = compiled == "always" or (compiled == "auto" and seconds > COMPILING_PAYS_AFTER)

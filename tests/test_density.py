@@ -15,6 +15,7 @@ import mtbkd.planning
 from mtbkd.density import Density
 from mtbkd.errors import InputError
 from mtbkd.graphs import Execution, trace_hoisted
+from mtbkd.planning import GraphSize
 from mtbkd.priors import DirichletMixture, DirichletProduct
 from mtbkd.students import NormalWeights, Student, cnn, mlp
 from mtbkd.teachers.bank import TeacherBank
@@ -441,10 +442,24 @@ def test_the_plan_bounds_memory_by_rows():
     some = density.plan(2, 10, memory=8_000).execution.rows
     fewer = density.plan(8, 10, memory=8_000).execution.rows
     assert whole is None
-    assert 1 <= fewer <= some / 3 < some < N
-    assert density.plan(8, 10, memory=1.0).execution.rows == 1
+    graph = density.graph("value_and_grad", torch.zeros(1, density.dim), density.full)
+    size = GraphSize.of(graph.module, N, {density.dim, *(site.size for site in density.sites)})
+    assert 0 < size.bytes_of_rows < size.bytes
+    assert some == int(N * 8_000 / 2 / size.bytes_of_rows) < N
+    # Weights' own intermediates, which every chunk has, never outweigh the rows'.
+    least = int(N * (size.bytes - size.bytes_of_rows) / size.bytes_of_rows)
+    assert (
+        fewer == density.plan(8, 10, memory=1.0).execution.rows == least > N * 8_000 / 8 / size.bytes_of_rows
+    )
     looped = student_density(make_student("cnn"))
     assert looped.plan(8, 10, memory=1e5).execution.rows == looped.plan(1, 10, memory=1e5).execution.rows
+
+
+def test_a_wide_network_is_not_cut_for_what_its_weights_take():
+    """Its gradient writes some dozen copies of 125,000 weights a chain, whatever the rows."""
+    wide = student_density(Student(mlp(6, [400, 300], K)))
+    assert wide.plan(16, 10, memory=1e6).execution.rows is None
+    assert wide.plan(16, 10, batch_size=4, memory=1e6).execution.rows is None
 
 
 @pytest.mark.parametrize(

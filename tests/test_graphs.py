@@ -40,9 +40,12 @@ def test_what_nobody_reads_is_left_out():
 
 
 def test_cost_by_hand():
-    size = GraphSize.of(trace_graph(double_and_sum, (X, Y), compiled=False).module)
+    module = trace_graph(double_and_sum, (X, Y), compiled=False).module
+    size = GraphSize.of(module, rows=3)
     # 2 x, + y, x y: three values of 12 bytes; the sum: 4 bytes.
-    assert size == GraphSize(calls=4, bytes=40, convolutions=False)
+    assert size == GraphSize(calls=4, bytes=40, bytes_of_rows=36, convolutions=False)
+    assert GraphSize.of(module, rows=2).bytes_of_rows == 0
+    assert GraphSize.of(module, rows=3, sizes={3}).bytes_of_rows == 0
     assert size.seconds(num_chains=3, loop=False, rows=1.0) == pytest.approx(4 * 5e-6 + 3 * 40 / 2e9)
     assert size.seconds(num_chains=3, loop=True, rows=2.0) == pytest.approx(3 * 4 * 5e-6 + 3 * 80 / 2e9)
 
@@ -50,7 +53,7 @@ def test_cost_by_hand():
 def test_convolutions_are_noticed():
     weight = torch.zeros(2, 1, 3)
     graph = trace_graph(lambda x: (torch.conv1d(x, weight),), (torch.zeros(1, 1, 5),), compiled=False)
-    assert GraphSize.of(graph.module).convolutions
+    assert GraphSize.of(graph.module, rows=1).convolutions
 
 
 def test_a_compiled_graph_is_checked_once_and_then_trusted(monkeypatch):
