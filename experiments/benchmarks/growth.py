@@ -42,9 +42,13 @@ class Sweep:
     @property
     def slope(self) -> float:
         """Of log time against log size, over the larger half of the sizes."""
-        first = (len(self.sizes) - 1) // 2
-        x, y = np.log(self.sizes[first:]), np.log(self.median[first:])
+        x, y = np.log(self.sizes[self.first :]), np.log(self.median[self.first :])
         return float(np.polyfit(x, y, 1)[0])
+
+    @property
+    def first(self) -> int:
+        """Where the larger half of the sizes begins."""
+        return (len(self.sizes) - 1) // 2
 
 
 def benchmark(options: Options) -> Result:
@@ -69,7 +73,7 @@ def benchmark(options: Options) -> Result:
 
 def words(sweep: Sweep) -> str:
     """Which sizes a slope is of."""
-    return f"{sweep.name}, {sweep.sizes[0]:,.0f} to {sweep.sizes[-1]:,.0f}"
+    return f"{sweep.name}, {sweep.sizes[sweep.first]:,.0f} to {sweep.sizes[-1]:,.0f}"
 
 
 def width(weights: float) -> int:

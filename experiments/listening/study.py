@@ -28,7 +28,7 @@ class Settings:
     """What a command was told.
 
     results: folder of tables and figures; runs: folder of the runs; data: folder of the data files, None without
-    only: sweeps whose name holds one of these; empty: all; table: of the runs that are there, without running anything
+    only: sweeps whose name holds one of these; empty: all; table: of the runs that are there; none is started
     """
 
     quick: bool = False
@@ -85,7 +85,7 @@ def told(description: str | None) -> Settings:
         default=[],
         help="sweeps whose name holds this; their tables have its name too",
     )
-    parser.add_argument("--table", action="store_true", help="of the runs that are there; runs nothing")
+    parser.add_argument("--table", action="store_true", help="of the runs that are there; starts none")
     arguments = parser.parse_args()
     seeds = arguments.seeds or (QUICK_SEEDS if arguments.quick else 5)
     data = os.environ.get("MTBKD_DATA")
