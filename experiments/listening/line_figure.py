@@ -40,7 +40,8 @@ def panels(lines: Mapping[str, Sequence[Line]], x: str, y: str, log_x: bool = Fa
 
     names = list(dict.fromkeys(line.name for own in lines.values() for line in own))
     with report_style():
-        figure = Figure(figsize=(0.4 + 2.9 * len(lines), 3.0), layout="constrained", facecolor="white")
+        width = max(5.0, 0.4 + 2.9 * len(lines))
+        figure = Figure(figsize=(width, 3.2), layout="constrained", facecolor="white")
         axes = figure.subplots(1, len(lines), sharex=True, sharey=True, squeeze=False)[0]
         for panel, (title, own) in zip(axes, lines.items(), strict=True):
             for line in own:
@@ -62,15 +63,17 @@ def panels(lines: Mapping[str, Sequence[Line]], x: str, y: str, log_x: bool = Fa
                 )
             panel.set_title(title)
             panel.set_xlabel(x)
-            if log_x:
+            if log_x:  # labelled at the points: the style prints powers of ten as they are written
                 panel.set_xscale("log")
+                points = sorted({float(at) for line in own for at in line.x})
+                panel.set_xticks(points, [f"{at:g}" for at in points])
+                panel.minorticks_off()
         axes[0].set_ylabel(y)
         handles = {
             label: handle
             for panel in axes
             for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)
         }
-        figure.legend(
-            handles.values(), handles.keys(), loc="outside lower center", ncols=max(1, min(6, len(handles)))
-        )
+        columns = max(1, min(int(width / 2), len(handles)))
+        figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=columns)
     return figure

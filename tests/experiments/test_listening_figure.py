@@ -32,6 +32,13 @@ def test_panels_share_axes_and_colours():
     assert panels({"empty": []}, "x", "y").axes
 
 
+def test_a_logarithmic_axis_is_labelled_at_its_points():
+    line = Line("uniform", np.array([0.01, 0.2, 1.0]), np.array([3.0, 2.0, 1.0]), np.zeros(3))
+    (panel,) = panels({"map": [line]}, "share", "NLL", log_x=True).axes
+    assert panel.get_xscale() == "log"
+    assert [label.get_text() for label in panel.get_xticklabels()] == ["0.01", "0.2", "1"]
+
+
 def test_differences_stand_at_their_mean_with_their_interval():
     mixture = {"entropy": Interval(0.1, 0.02, 5), "best": None}
     product = {"entropy": Interval(-0.1, 0.05, 5), "stacking": Interval(0.3, 0.1, 5)}
