@@ -24,7 +24,7 @@ COMPILING_PAYS_AFTER = 30.0
 SMALL_OPERATION = 100_000
 
 # Bytes of rows' intermediates (the sum of all, an upper bound) in a chunk of them. On a CPU few: chunks that leave its
-# cache are slow, on two cores 1.5 times with 1e6 rows of 64-16-16-10 in one piece, and twice with images of a CNN at
+# cache are slow, in a trial each 1.5 times with 1e6 rows of 64-16-16-10 in one piece, and twice with images of a CNN at
 # 2 GB a chunk; many small calls are slow as well. Elsewhere, and for what is computed once, they bound memory.
 CPU_CHUNK = 4e8
 CHUNK = 2e9

@@ -104,13 +104,14 @@ def harder(x: Tensor, seed: int) -> Iterator[tuple[Place, Tensor]]:
 def teachers_at(run: Run, data: DistillationData) -> dict[Place, Prediction]:
     """What the run's teachers say there, each of them as a draw; asked once, and then read from the run's cache."""
     config: TeachersConfig = typed("teachers", TeachersConfig, run.config["teachers"])
-    places = {f"{kind} {severity}": (kind, severity) for (kind, severity), _ in harder(data.test.x, run.seed)}
-    splits = {
-        name: dataclasses.replace(data.test, x=x, raw=None)
-        for name, (_, x) in zip(places, harder(data.test.x, run.seed), strict=True)
+    shown = {
+        place: dataclasses.replace(data.test, x=x, raw=None) for place, x in harder(data.test.x, run.seed)
     }
+    splits = {f"{kind} {severity}": rows for (kind, severity), rows in shown.items()}
     banks, _ = ask_all(build_teachers(config, data, run.seed), splits, BankCache(config.cache))
-    return {places[name]: Prediction(bank.completed_probs()) for name, bank in banks.items()}
+    return {
+        place: Prediction(banks[name].completed_probs()) for place, name in zip(shown, splits, strict=True)
+    }
 
 
 def markdown(found: pd.DataFrame) -> str:

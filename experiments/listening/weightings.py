@@ -138,7 +138,7 @@ def rows(parts: list[Part], settings: Settings) -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
-def told(found: pd.DataFrame) -> pd.DataFrame:
+def in_pools(found: pd.DataFrame) -> pd.DataFrame:
     """The rows with the published methods as more of the product pool's."""
     return found.assign(block=found["block"].replace(PUBLISHED, "product pool"))
 
@@ -146,14 +146,15 @@ def told(found: pd.DataFrame) -> pd.DataFrame:
 def markdown(found: pd.DataFrame) -> str:
     """The NLL's differences of all data sets, a table an engine and pool; then all scores, a table a problem, engine
     and block."""
+    found = in_pools(found)
     texts = []
-    for (engine, block), own in told(found).groupby(["engine", "block"], sort=False):
+    for (engine, block), own in found.groupby(["engine", "block"], sort=False):
         if own["problem"].nunique() > 1:
             baseline = BLOCKS[str(block)]
             compared = differences_overview(own, "nll", "problem", baseline)
             texts.append(f"### NLL − {baseline}: {engine}, {block}\n\n{compared}")
-    texts += besides_rules(told(found))
-    for (problem, engine, block), own in told(found).groupby(["problem", "engine", "block"], sort=False):
+    texts += besides_rules(found)
+    for (problem, engine, block), own in found.groupby(["problem", "engine", "block"], sort=False):
         heading = f"### {problem}: {engine}, {block}"
         baseline = BLOCKS[str(block)]
         texts.append(f"{heading}\n\n{table(own, HEADINGS, differences(baseline), baseline)}")
@@ -180,7 +181,7 @@ def besides_rules(found: pd.DataFrame) -> list[str]:
 def figure(found: pd.DataFrame) -> "Figure":
     """The NLL's differences to uniform weights in both pools, by data set and engine."""
     panels: dict[str, dict[str, dict[str, Interval | None]]] = {}
-    pooled = told(found)
+    pooled = in_pools(found)
     for (problem, engine, block), own in pooled[pooled["block"].isin(POOLED)].groupby(
         ["problem", "engine", "block"], sort=False
     ):

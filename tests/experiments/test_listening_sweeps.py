@@ -98,7 +98,7 @@ def test_what_is_not_there_is_told(sweep, tmp_path):
 
 
 def test_a_table_runs_nothing(sweep, tmp_path, monkeypatch):
-    """With every run but one there, a sweep would be started."""
+    """One run of four is there, so that without it the sweep would be started."""
     monkeypatch.setattr(Sweep, "do", lambda *arguments: pytest.fail("a sweep was started"))
     settings = Settings(runs=tmp_path, table=True)
     words = ["data=digits", "inference=map", "seed=0", "weighting=uniform"]
