@@ -7,7 +7,8 @@
     python -m experiments.listening.coverage     credible intervals against known probabilities
     python -m experiments.listening.shift        inputs that get worse
 
-Each tells first how long it takes, runs sweeps of `mtbkd` as a person would type them (in outputs/listening), goes on
-where it was stopped, and leaves NAME.csv, NAME.md and NAME.svg in experiments/results/listening. `--quick` is to see
-that all works: some 20 minutes for the six with `--jobs 2`; without it they are a day of one core.
+Each tells first how long it takes, runs sweeps of `mtbkd` as a person would type them (in outputs/listening), and
+leaves NAME.csv, NAME.md and NAME.svg in experiments/results/listening. It goes on where it was stopped, on another
+machine too: a run whose rows of the same settings are in NAME.csv is done, and `--only` adds some sweeps' to them.
+`--quick` is to see that all works: some 20 minutes for the six with `--jobs 2`; without it they are a day of one core.
 """

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from experiments.listening import teacher_sets, ways
+from experiments.listening.kept_rows import Row
 from experiments.listening.line_figure import Line, panels
 from experiments.listening.paired_table import overview, table
 from experiments.listening.problems import DIGITS
 from experiments.listening.scores import HEADINGS, differences, scores_of, trust_of, weights_of
-from experiments.listening.study import Part, Settings, command, runs_of
-from experiments.listening.sweeps import Sweep
+from experiments.listening.study import Part, Settings, command
+from experiments.listening.sweeps import Run, Sweep
 from mtbkd.t_interval import shown, t_interval
 
 if TYPE_CHECKING:
@@ -52,23 +53,19 @@ def of_pool(pool: str, engine: str, settings: Settings) -> Part:
     words = (*(word for word in words if not word.startswith("teachers=")), f"prior=dirichlet_{pool}")
     chosen = DRAWN if settings.quick and pool == "product" else ways.weightings()
     swept = {"teachers": SETS, "weighting": chosen, "seed": settings.seeds_word()}
-    sweep = Sweep(f"broken-{engine}-{pool}", (*words, settings.cache), swept, seconds)
+    sweep = Sweep(f"broken-{engine}-{pool}", (*words, settings.cache), swept, seconds, settings.config_dir)
     return Part(sweep, DIGITS.title, engine, f"{pool} pool")
 
 
-def rows(parts: list[Part], settings: Settings) -> pd.DataFrame:
-    """A row a run: scores, and the weight and trust that the broken teachers got together."""
-    found = []
-    for part, run in runs_of(parts, settings, teacher_sets.write(settings.root / "conf")):
-        told = {"engine": part.engine, "pool": part.block, "teachers": run.swept["teachers"]}
-        told |= {"way": run.swept["weighting"]}
-        trust = trust_of(run)
-        heard = {
-            "broken_weight": of_broken(weights_of(run)),
-            "broken_trust": of_broken(trust) if trust else None,
-        }
-        found.append({**told, "seed": run.seed, **scores_of(run), **heard})
-    return pd.DataFrame(found)
+def rows_of(part: Part, run: Run) -> list[Row]:
+    """A row: scores, and the weight and trust that the broken teachers got together."""
+    told = {"engine": part.engine, "pool": part.block, "teachers": run.swept["teachers"]}
+    trust = trust_of(run)
+    heard = {
+        "broken_weight": of_broken(weights_of(run)),
+        "broken_trust": of_broken(trust) if trust else None,
+    }
+    return [{**told, "way": run.swept["weighting"], "seed": run.seed, **scores_of(run), **heard}]
 
 
 def of_broken(by_teacher: dict[str, float]) -> float:
@@ -120,4 +117,4 @@ def figure(found: pd.DataFrame) -> "Figure":
 
 
 if __name__ == "__main__":
-    command("broken", __doc__, parts, rows, markdown, figure)
+    command("broken", __doc__, parts, rows_of, markdown, figure)

@@ -13,9 +13,9 @@ from itertools import product
 
 import pandas as pd
 
-from experiments.listening import teacher_sets
+from experiments.listening.kept_rows import Row
 from experiments.listening.problems import EAGER, EVERYWHERE
-from experiments.listening.study import Part, Settings, command, runs_of
+from experiments.listening.study import Part, Settings, command
 from experiments.listening.sweeps import Run, Sweep
 from mtbkd.t_interval import shown, t_interval
 
@@ -75,20 +75,15 @@ def parts(settings: Settings) -> list[Part]:
         }
         for (truth, made), (block, (more, swept)) in product(TRUTHS.items(), blocks.items()):
             name = f"coverage-{engine}-{block}-{truth}".replace(" ", "_").replace("'", "")
-            sweep = Sweep(name, (*words, *made, *more), swept, seconds)
+            sweep = Sweep(name, (*words, *made, *more), swept, seconds, settings.config_dir)
             found.append(Part(sweep, truth, engine, block))
     return found
 
 
-def rows(parts: list[Part], settings: Settings) -> pd.DataFrame:
-    """A row a run: coverage of each mass, the mean absolute error of the mean, and the intervals' mean width."""
-    found = []
-    for part, run in runs_of(parts, settings, teacher_sets.write(settings.root / "conf")):
-        way = f"{part.block}, {run.swept['weighting']}" if "weighting" in run.swept else part.block
-        found.append(
-            {"engine": part.engine, "truth": part.problem, "way": way, "seed": run.seed, **checked(run)}
-        )
-    return pd.DataFrame(found)
+def rows_of(part: Part, run: Run) -> list[Row]:
+    """A row: coverage of each mass, the mean absolute error of the mean, and the intervals' mean width."""
+    way = f"{part.block}, {run.swept['weighting']}" if "weighting" in run.swept else part.block
+    return [{"engine": part.engine, "truth": part.problem, "way": way, "seed": run.seed, **checked(run)}]
 
 
 def checked(run: Run) -> dict[str, float]:
@@ -127,4 +122,4 @@ def in_all_ways(found: pd.DataFrame) -> pd.DataFrame:
 
 
 if __name__ == "__main__":
-    command("coverage", __doc__, parts, rows, markdown)
+    command("coverage", __doc__, parts, rows_of, markdown)

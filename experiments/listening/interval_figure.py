@@ -17,6 +17,7 @@ def interval_panels(panels: Panels, x: str) -> "Figure":
     """A panel a title, side by side, each with its own scale and a line at no difference; a colour a series."""
     from matplotlib.figure import Figure
 
+    panels = panels or {"": {}}  # of a part none of whose runs is drawn
     ways = list(dict.fromkeys(way for own in panels.values() for one in own.values() for way in one))
     names = list(dict.fromkeys(name for own in panels.values() for name in own))
     with report_style():
@@ -43,6 +44,6 @@ def interval_panels(panels: Panels, x: str) -> "Figure":
             panel.set_xlabel(x)
             panel.locator_params(axis="x", nbins=5)
         axes[0].set_yticks(range(len(ways)), ways)
-        axes[0].set_ylim(len(ways) - 0.5, -0.5)
+        axes[0].set_ylim(max(len(ways), 1) - 0.5, -0.5)
         figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=len(handles) or 1)
     return figure

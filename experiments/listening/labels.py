@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from experiments.listening.kept_rows import Row
 from experiments.listening.line_figure import Line, panels
 from experiments.listening.paired_table import table
 from experiments.listening.problems import DIGITS
 from experiments.listening.scores import HEADINGS, scores_of
-from experiments.listening.study import Part, Settings, command, runs_of
-from experiments.listening.sweeps import Sweep
+from experiments.listening.study import Part, Settings, command
+from experiments.listening.sweeps import Run, Sweep
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -44,17 +45,12 @@ def parts(settings: Settings) -> list[Part]:
     return found
 
 
-def rows(parts: list[Part], settings: Settings) -> pd.DataFrame:
-    """A row a run."""
-    found = []
-    for part, run in runs_of(parts, settings):
-        pool = POOL.get(run.swept.get("data.unlabelled", ""), "")
-        way = f"{run.swept['weighting']}, {pool}" if pool else LABELS_ONLY
-        fraction = float(run.swept["data.labelled_fraction"])
-        found.append(
-            {"engine": part.engine, "labels": fraction, "way": way, "seed": run.seed, **scores_of(run)}
-        )
-    return pd.DataFrame(found)
+def rows_of(part: Part, run: Run) -> list[Row]:
+    """Its scores."""
+    pool = POOL.get(run.swept.get("data.unlabelled", ""), "")
+    way = f"{run.swept['weighting']}, {pool}" if pool else LABELS_ONLY
+    fraction = float(run.swept["data.labelled_fraction"])
+    return [{"engine": part.engine, "labels": fraction, "way": way, "seed": run.seed, **scores_of(run)}]
 
 
 def markdown(found: pd.DataFrame) -> str:
@@ -86,4 +82,4 @@ def figure(found: pd.DataFrame) -> "Figure":
 
 
 if __name__ == "__main__":
-    command("labels", __doc__, parts, rows, markdown, figure)
+    command("labels", __doc__, parts, rows_of, markdown, figure)

@@ -38,6 +38,7 @@ def panels(lines: Mapping[str, Sequence[Line]], x: str, y: str, log_x: bool = Fa
     """A panel a title, side by side, with the same axes; lines of the same name have the same colour."""
     from matplotlib.figure import Figure
 
+    lines = lines or {"": []}  # of a part none of whose runs is drawn
     names = list(dict.fromkeys(line.name for own in lines.values() for line in own))
     with report_style():
         width = max(5.0, 0.4 + 2.9 * len(lines))

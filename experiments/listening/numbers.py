@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from experiments.listening.kept_rows import Row
 from experiments.listening.line_figure import Line, panels
 from experiments.listening.paired_table import table
 from experiments.listening.problems import DIGITS
 from experiments.listening.scores import HEADINGS, scores_of
-from experiments.listening.study import Part, Settings, command, runs_of
-from experiments.listening.sweeps import Sweep
+from experiments.listening.study import Part, Settings, command
+from experiments.listening.sweeps import Run, Sweep
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -40,23 +41,20 @@ def parts(settings: Settings) -> list[Part]:
     return found
 
 
-def rows(parts: list[Part], settings: Settings) -> pd.DataFrame:
-    """A row a run, with the best teacher's accuracy and the ensemble's."""
-    found = []
-    for part, run in runs_of(parts, settings):
-        metrics = run.metrics
-        teachers = metrics["teachers"].values()
-        told = {
-            "engine": part.engine,
-            "teachers": len(teachers),
-            "way": run.swept["weighting"],
-            "seed": run.seed,
-        }
-        quality = {"ensemble_accuracy": metrics["teacher_ensemble"]["accuracy"]}
-        quality |= {"best_teacher_accuracy": max(teacher["accuracy"] for teacher in teachers)}
-        costs = {"teachers_seconds": sum(teacher["seconds"] for teacher in teachers)}
-        found.append({**told, **scores_of(run), **quality, **costs})
-    return pd.DataFrame(found)
+def rows_of(part: Part, run: Run) -> list[Row]:
+    """Its scores, with the best teacher's accuracy and the ensemble's."""
+    metrics = run.metrics
+    teachers = metrics["teachers"].values()
+    told = {
+        "engine": part.engine,
+        "teachers": len(teachers),
+        "way": run.swept["weighting"],
+        "seed": run.seed,
+    }
+    quality = {"ensemble_accuracy": metrics["teacher_ensemble"]["accuracy"]}
+    quality |= {"best_teacher_accuracy": max(teacher["accuracy"] for teacher in teachers)}
+    costs = {"teachers_seconds": sum(teacher["seconds"] for teacher in teachers)}
+    return [{**told, **scores_of(run), **quality, **costs}]
 
 
 def markdown(found: pd.DataFrame) -> str:
@@ -85,4 +83,4 @@ def figure(found: pd.DataFrame) -> "Figure":
 
 
 if __name__ == "__main__":
-    command("numbers", __doc__, parts, rows, markdown, figure)
+    command("numbers", __doc__, parts, rows_of, markdown, figure)

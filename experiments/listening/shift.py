@@ -19,10 +19,11 @@ from torch import Tensor
 
 from experiments.listening import ways
 from experiments.listening.corruption import KINDS, SEVERITIES, corrupted
+from experiments.listening.kept_rows import Row
 from experiments.listening.line_figure import Line, panels
 from experiments.listening.paired_table import table
 from experiments.listening.problems import DIGITS
-from experiments.listening.study import Part, Settings, command, runs_of, way_of
+from experiments.listening.study import Part, Settings, command, way_of
 from experiments.listening.sweeps import Run
 from experiments.listening.weightings import FEW, part
 from mtbkd.configuration import typed
@@ -60,28 +61,18 @@ def parts(settings: Settings) -> list[Part]:
     return found
 
 
-def rows(parts: list[Part], settings: Settings) -> pd.DataFrame:
-    """A row a run, corruption and severity; and one of the teachers' ensemble for each seed, beside each engine's."""
+def rows_of(part: Part, run: Run) -> list[Row]:
+    """A row a corruption and severity; with those of uniform weights as many of the teachers' ensemble."""
+    data, posterior = run.data(), run.posterior()
+    said = {way_of(run.swept): {at: posterior.predict(x) for at, x in harder(data.test.x, run.seed)}}
+    if ways.BASELINE in said:
+        said[ENSEMBLE] = teachers_at(run, data)
     found = []
-    ensembles: dict[tuple[str, int], dict[Place, Prediction]] = {}
-    beside = set()
-    for own, run in runs_of(parts, settings):
-        data, posterior = run.data(), run.posterior()
-        said = {way_of(run.swept): {at: posterior.predict(x) for at, x in harder(data.test.x, run.seed)}}
-        if (own.problem, own.engine, run.seed) not in beside:
-            beside.add((own.problem, own.engine, run.seed))
-            seed = (own.problem, run.seed)
-            said[ENSEMBLE] = ensembles[seed] = ensembles.get(seed) or teachers_at(run, data)
-        for way, predicted in said.items():
-            for (kind, severity), one in predicted.items():
-                told = {
-                    "problem": own.problem,
-                    "engine": own.engine,
-                    "corruption": kind,
-                    "severity": severity,
-                }
-                found.append({**told, "way": way, "seed": run.seed, **scores_at(one, data.test.y.numpy())})
-    return pd.DataFrame(found)
+    for way, predicted in said.items():
+        for (kind, severity), one in predicted.items():
+            told = {"problem": part.problem, "engine": part.engine, "corruption": kind, "severity": severity}
+            found.append({**told, "way": way, "seed": run.seed, **scores_at(one, data.test.y.numpy())})
+    return found
 
 
 def scores_at(said: Prediction, y: np.ndarray) -> dict[str, float]:
@@ -140,4 +131,4 @@ def figure(found: pd.DataFrame) -> "Figure":
 
 
 if __name__ == "__main__":
-    command("shift", __doc__, parts, rows, markdown, figure)
+    command("shift", __doc__, parts, rows_of, markdown, figure)

@@ -4,13 +4,15 @@ import argparse
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from experiments.listening import teacher_sets
+from experiments.listening.kept_rows import KeptRows, Row, of_run
 from experiments.listening.problems import Problem, fashion, proteins
 from experiments.listening.sweeps import Run, Sweep
 from mtbkd.errors import InputError
@@ -28,7 +30,7 @@ class Settings:
     """What a command was told.
 
     results: folder of tables and figures; runs: folder of the runs; data: folder of the data files, None without
-    only: sweeps whose name holds one of these; empty: all; table: of the runs that are there; none is started
+    only: sweeps whose name holds one of these; empty: all; table: of what is there; no run is started
     """
 
     quick: bool = False
@@ -49,6 +51,15 @@ class Settings:
     def cache(self) -> str:
         """The word that has all runs share their teachers."""
         return f"teachers.cache={self.root / 'teachers'}"
+
+    @property
+    def config_dir(self) -> Path:
+        """Folder of the sets of teachers that only this study has."""
+        return self.root / "conf"
+
+    def result(self, name: str, suffix: str) -> Path:
+        """A file of a part's results; quick ones apart."""
+        return self.results / f"{name}{'_quick' * self.quick}.{suffix}"
 
     def seeds_word(self, number: int | None = None) -> tuple[str, ...]:
         """Values of the key `seed`."""
@@ -83,9 +94,9 @@ def told(description: str | None) -> Settings:
         "--only",
         action="append",
         default=[],
-        help="sweeps whose name holds this; their tables have its name too",
+        help="run the sweeps whose name holds this; tables have the kept rows of the others too",
     )
-    parser.add_argument("--table", action="store_true", help="of the runs that are there; starts none")
+    parser.add_argument("--table", action="store_true", help="of what is there; starts no run")
     arguments = parser.parse_args()
     seeds = arguments.seeds or (QUICK_SEEDS if arguments.quick else 5)
     data = os.environ.get("MTBKD_DATA")
@@ -95,7 +106,7 @@ def told(description: str | None) -> Settings:
         jobs=arguments.jobs,
         results=arguments.out,
         runs=arguments.runs,
-        data=Path(data) if data else None,
+        data=Path(data).resolve() if data else None,
         only=tuple(arguments.only),
         table=arguments.table,
     )
@@ -111,34 +122,36 @@ def wanted(parts: Sequence[Part], settings: Settings) -> list[Part]:
     return chosen
 
 
-def estimate(parts: Sequence[Part], settings: Settings) -> str:
+def estimate(parts: Sequence[Part], settings: Settings, kept: KeptRows) -> str:
     """How many runs are left, and the minutes that they take."""
     runs = left = 0
     seconds = 0.0
     for part in parts:
-        number = len(list(part.sweep.combinations()))
-        own = number - len(part.sweep.finished(settings.root))
-        runs, left, seconds = runs + number, left + own, seconds + own * part.sweep.seconds
+        own = len(kept.left(part.sweep, settings.root))
+        runs, left = runs + len(list(part.sweep.combinations())), left + own
+        seconds += own * part.sweep.seconds
     return (
         f"{runs} runs, {runs - left} of them finished; about {seconds / 60 / settings.jobs:.0f} minutes "
         f"for the others, {settings.jobs} at a time (and some for training the teachers once)"
     )
 
 
-def runs_of(
-    parts: Sequence[Part], settings: Settings, config_dir: Path | None = None
-) -> Iterator[tuple[Part, Run]]:
-    """Tell the estimate, do what is left, and give all finished runs."""
-    print(estimate(parts, settings), flush=True)
+def do(
+    parts: Sequence[Part], settings: Settings, rows_of: Callable[[Part, Run], list[Row]], kept: KeptRows
+) -> None:
+    """Tell the estimate, do what is left, and keep what the runs found, sweep by sweep."""
+    print(estimate(parts, settings, kept), flush=True)
     for number, part in enumerate(parts, 1):
-        if settings.table:
-            runs = part.sweep.finished(settings.root)
-        else:
-            runs = part.sweep.do(settings.root, settings.jobs, config_dir)
-        asked = len(list(part.sweep.combinations()))
-        print(f"{number}/{len(parts)} {part.sweep.name}: {len(runs)} of {asked} runs", flush=True)
-        for run in runs:
-            yield part, run
+        sweep = part.sweep
+        if not settings.table:
+            if sweep.config_dir is not None:
+                teacher_sets.write(sweep.config_dir)
+            sweep.do(kept.left(sweep, settings.root), settings.root, settings.jobs)
+        runs = sweep.finished(settings.root)
+        kept.merge(sweep, [row for run in runs for row in of_run(rows_of(part, run), sweep, run)])
+        asked = len(list(sweep.combinations()))
+        there = asked - len(kept.missing(sweep))
+        print(f"{number}/{len(parts)} {sweep.name}: {there} of {asked} runs", flush=True)
 
 
 def way_of(swept: Mapping[str, str]) -> str:
@@ -146,18 +159,17 @@ def way_of(swept: Mapping[str, str]) -> str:
     return ", ".join(value for key, value in swept.items() if key != "seed")
 
 
-def absent(parts: Sequence[Part], settings: Settings) -> list[str]:
-    """Which sweeps, or which of their ways, have fewer finished runs than were asked for, a line each."""
+def absent(parts: Sequence[Part], settings: Settings, kept: KeptRows) -> list[str]:
+    """Of which sweeps, or which of their ways, tables have fewer runs than were asked for, a line each."""
     found = []
     for part in parts:
         name, log = part.sweep.name, settings.root / part.sweep.name / "output.log"
         see = f"; see {name}/output.log" if log.is_file() else ""
-        done = [dict(run.swept) for run in part.sweep.finished(settings.root)]
         each = Counter(way_of(chosen) for chosen in part.sweep.combinations())
-        if not done:
+        left = Counter(map(way_of, kept.missing(part.sweep)))
+        if left == each:
             found.append(f"- {name}: all {each.total()} runs{see}")
             continue
-        left = Counter(way_of(chosen) for chosen in part.sweep.combinations() if chosen not in done)
         found += [f"- {name}: {way}, {number} of {each[way]} runs{see}" for way, number in left.items()]
     return found
 
@@ -166,45 +178,41 @@ def command(
     name: str,
     description: str | None,
     parts: Callable[[Settings], list[Part]],
-    rows: Callable[[list[Part], Settings], pd.DataFrame],
+    rows_of: Callable[[Part, Run], list[Row]],
     markdown: Callable[[pd.DataFrame], str],
     figure: "Callable[[pd.DataFrame], Figure] | None" = None,
 ) -> None:
     """A part's command: do what is left of it, print its tables and keep them.
 
-    parts: its sweeps; rows: what their runs found, a row a run; markdown, figure: of these rows
+    parts: its sweeps; rows_of: what a run of one found; markdown, figure: of all rows
     """
     settings = told(description)
+    # Tables have the kept rows of data sets whose files are not here too: settings name no folder.
+    whole = parts(replace(settings, data=settings.data or Path()))
+    kept = KeptRows(settings.result(name, "csv"), [part.sweep for part in whole])
     try:
         chosen = wanted(parts(settings), settings)
     except InputError as error:
         sys.exit(f"error: {error}")
-    found = rows(chosen, settings)
+    do(chosen, settings, rows_of, kept)
+    found = kept.asked()
     if found.empty:
         sys.exit(f"error: no run is finished; see output.log of the sweeps in {settings.root}")
     text = markdown(found)
-    if left := absent(chosen, settings):
+    if left := absent(whole, settings, kept):
         text += "\n\n### Not there\n\n" + "\n".join(left)
     print(f"\n{text}")
-    # A figure compares all sweeps of its part.
-    drawn = None if figure is None or settings.only else figure(found)
-    keep(name, found, text, settings, drawn)
+    keep(name, text, settings, None if figure is None else figure(found))
+    print(f"\n{kept.path}")
 
 
-def keep(
-    name: str, found: pd.DataFrame, text: str, settings: Settings, figure: "Figure | None" = None
-) -> None:
-    """Write NAME.csv, NAME.md and NAME.svg, quick ones and those of some sweeps alone under another name."""
+def keep(name: str, text: str, settings: Settings, figure: "Figure | None" = None) -> None:
+    """Write NAME.md and NAME.svg."""
     from mtbkd.report.svg import report_style
 
-    settings.results.mkdir(parents=True, exist_ok=True)
-    stem = "_".join([name, *settings.only, *["quick"] * settings.quick])
-    only = "".join(f" --only {word}" for word in settings.only)
     mark = "**Quick: few steps and seeds, only to see that it works; the figures mean little.**\n\n"
-    head = f"{mark if settings.quick else ''}`python -m experiments.listening.{name}{only}`"
-    found.to_csv(settings.results / f"{stem}.csv", index=False, float_format="%.5g")
-    (settings.results / f"{stem}.md").write_text(f"{head}\n\n{text}\n")
+    head = f"{mark if settings.quick else ''}`python -m experiments.listening.{name}`"
+    settings.result(name, "md").write_text(f"{head}\n\n{text}\n")
     if figure is not None:
         with report_style():
-            figure.savefig(settings.results / f"{stem}.svg", metadata=dict.fromkeys(("Date", "Creator")))
-    print(f"\n{settings.results / stem}.csv")
+            figure.savefig(settings.result(name, "svg"), metadata=dict.fromkeys(("Date", "Creator")))

@@ -1,15 +1,16 @@
 """One sweep of `mtbkd`, as a person would type it, and what its runs left.
 
-A sweep that was stopped goes on where it was: finished runs are left alone, and a sweep whose runs are all finished is
-not started. (After a change of settings or code remove the folders that it concerns.)
+A sweep that was stopped goes on where it was: only what is left of it is started. (After a change of code remove the
+folders, and the kept rows, that it concerns.)
 """
 
+import hashlib
 import itertools
 import json
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -66,24 +67,25 @@ class Sweep:
     """All combinations of some settings.
 
     name: of its folder; constant: words of the command that all runs share; swept: the values of each key, of seeds too
-    seconds: of a run on one thread, about
+    seconds: of a run on one thread, about; config_dir: of Hydra's files that only this sweep has
     """
 
     name: str
     constant: tuple[str, ...]
     swept: Mapping[str, tuple[str, ...]]
     seconds: float
+    config_dir: Path | None = None
 
     def combinations(self) -> Iterator[dict[str, str]]:
         """What each run has of the swept keys."""
         for values in itertools.product(*self.swept.values()):
             yield dict(zip(self.swept, values, strict=True))
 
-    def command(self, root: Path, jobs: int = 1, config_dir: Path | None = None) -> list[str]:
-        """What a person would type, of this Python's environment."""
+    def command(self, swept: Mapping[str, tuple[str, ...]], root: Path, jobs: int = 1) -> list[str]:
+        """What a person would type for some of its values, of this Python's environment."""
         words = [str(Path(sys.executable).with_name("mtbkd")), "-m"]
-        words += [] if config_dir is None else ["--config-dir", str(config_dir)]
-        words += [*self.constant, *(f"{key}={','.join(values)}" for key, values in self.swept.items())]
+        words += [] if self.config_dir is None else ["--config-dir", str(self.config_dir)]
+        words += [*self.constant, *(f"{key}={as_swept(values)}" for key, values in swept.items())]
         words += ["hydra/launcher=joblib", f"hydra.launcher.n_jobs={jobs}"] if jobs > 1 else []
         return [*words, f"hydra.sweep.dir={root / self.name}"]
 
@@ -101,16 +103,49 @@ class Sweep:
         words = (*self.constant, *(f"{key}={value}" for key, value in chosen.items()))
         return frozenset(map(as_hydra_writes, words))
 
-    def do(self, root: Path, jobs: int = 1, config_dir: Path | None = None) -> list[Run]:
-        """Do what is left, and give the finished runs; what went wrong is told, and leaves the others alone."""
-        if len(self.finished(root)) < len(list(self.combinations())):
-            command = self.command(root, jobs, config_dir)
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
+    def settings_of(self, chosen: Mapping[str, str]) -> str:
+        """A hash of one run's words, the same on every machine."""
+        words = (anywhere(word) for word in self.words(chosen) if not word.startswith("teachers.cache="))
+        return hashlib.sha256("\n".join(sorted(words)).encode()).hexdigest()[:12]
+
+    def do(self, combinations: Iterable[Mapping[str, str]], root: Path, jobs: int = 1) -> None:
+        """Do these runs; what went wrong is told, and leaves the others alone."""
+        outputs = []
+        for swept in products(combinations):
+            done = subprocess.run(
+                self.command(swept, root, jobs), capture_output=True, text=True, check=False
+            )
+            outputs.append(f"{done.stdout}\n{done.stderr}")
             (root / self.name).mkdir(parents=True, exist_ok=True)
-            (root / self.name / "output.log").write_text(f"{done.stdout}\n{done.stderr}")
+            (root / self.name / "output.log").write_text("\n".join(outputs))
             for problem in problems_of(done.stderr) if done.returncode else ():
                 print(f"  {self.name}: {problem}", file=sys.stderr)
-        return self.finished(root)
+
+
+def products(combinations: Iterable[Mapping[str, str]]) -> list[dict[str, tuple[str, ...]]]:
+    """Values of each key whose products together are the combinations, none of them twice: key by key, from the last,
+    those that differ in its value alone are joined."""
+    found: list[dict[str, tuple[str, ...]]]
+    found = [{key: (value,) for key, value in chosen.items()} for chosen in combinations]
+    for key in reversed(found[0] if found else {}):
+        joined: dict[tuple[tuple[str, ...], ...], dict[str, tuple[str, ...]]] = {}
+        for one in found:
+            others = tuple(values for other, values in one.items() if other != key)
+            before = joined.get(others, {}).get(key, ())
+            joined[others] = {**one, key: (*before, *one[key])}
+        found = list(joined.values())
+    return found
+
+
+def as_swept(values: tuple[str, ...]) -> str:
+    """Values of a key in the command. One alone is swept too: runs' folders are named by what is swept."""
+    return ",".join(values) if len(values) > 1 else f"choice({values[0]})"
+
+
+def anywhere(word: str) -> str:
+    """The word with an absolute path cut down to the file's name."""
+    key, _, value = word.partition("=")
+    return f"{key}={Path(value).name if Path(value).is_absolute() else value}"
 
 
 @cache

@@ -16,11 +16,12 @@ import pandas as pd
 
 from experiments.listening import ways
 from experiments.listening.interval_figure import interval_panels
+from experiments.listening.kept_rows import Row
 from experiments.listening.paired_table import differences_overview, paired, table
 from experiments.listening.problems import BREAST_CANCER, DIGITS, IMBALANCED, Problem
 from experiments.listening.scores import HEADINGS, differences, scores_of
-from experiments.listening.study import Part, Settings, command, runs_of, way_of
-from experiments.listening.sweeps import Sweep
+from experiments.listening.study import Part, Settings, command, way_of
+from experiments.listening.sweeps import Run, Sweep
 from mtbkd.t_interval import Interval
 
 if TYPE_CHECKING:
@@ -129,13 +130,10 @@ def part(
     return Part(sweep, problem.title, engine, block)
 
 
-def rows(parts: list[Part], settings: Settings) -> pd.DataFrame:
-    """A row a run."""
-    found = []
-    for part, run in runs_of(parts, settings):
-        told = {"problem": part.problem, "engine": part.engine, "block": part.block, "way": way_of(run.swept)}
-        found.append({**told, "seed": run.seed, **scores_of(run)})
-    return pd.DataFrame(found)
+def rows_of(part: Part, run: Run) -> list[Row]:
+    """Its scores."""
+    told = {"problem": part.problem, "engine": part.engine, "block": part.block, "way": way_of(run.swept)}
+    return [{**told, "seed": run.seed, **scores_of(run)}]
 
 
 def in_pools(found: pd.DataFrame) -> pd.DataFrame:
@@ -191,4 +189,4 @@ def figure(found: pd.DataFrame) -> "Figure":
 
 
 if __name__ == "__main__":
-    command("weightings", __doc__, parts, rows, markdown, figure)
+    command("weightings", __doc__, parts, rows_of, markdown, figure)

@@ -1,6 +1,7 @@
 """The study's sweeps: what each command says, which runs count as done, and a small part from end to end."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -9,10 +10,11 @@ import tiny_runs
 from omegaconf import OmegaConf
 
 from experiments.listening import broken, coverage, labels, numbers, shift, teacher_sets, ways, weightings
+from experiments.listening.kept_rows import KeptRows, of_run
 from experiments.listening.problems import BREAST_CANCER
 from experiments.listening.scores import aupr
-from experiments.listening.study import Part, Settings, absent, estimate, keep, runs_of, wanted
-from experiments.listening.sweeps import Sweep, as_hydra_writes, problems_of
+from experiments.listening.study import Part, Settings, absent, do, estimate, keep, wanted
+from experiments.listening.sweeps import Run, Sweep, as_hydra_writes, problems_of
 from mtbkd import registry
 from mtbkd.cli import conf_folder
 from mtbkd.errors import InputError
@@ -54,15 +56,17 @@ def test_words_are_compared_as_hydra_writes_them():
 
 
 def test_the_command_is_what_a_person_would_type(sweep, tmp_path):
-    mtbkd, *words = sweep.command(tmp_path)
+    mtbkd, *words = sweep.command(sweep.swept, tmp_path)
     assert mtbkd.endswith("mtbkd")
     assert words == [
         *("-m", "data=digits", "inference=map", "weighting=uniform,entropy", "seed=0,1"),
         f"hydra.sweep.dir={tmp_path / 'small'}",
     ]
-    several = sweep.command(tmp_path, jobs=2, config_dir=tmp_path)
+    several = replace(sweep, config_dir=tmp_path).command(sweep.swept, tmp_path, jobs=2)
     assert several[2:4] == ["--config-dir", str(tmp_path)]
     assert {"hydra/launcher=joblib", "hydra.launcher.n_jobs=2"} <= set(several)
+    # One seed is swept too, as of one run's folder the name is its own only if it tells the seed.
+    assert sweep.command({"seed": ("3",)}, tmp_path)[-2] == "seed=choice(3)"
 
 
 def test_only_finished_runs_of_the_same_words_are_done(sweep, tmp_path):
@@ -80,12 +84,14 @@ def test_only_finished_runs_of_the_same_words_are_done(sweep, tmp_path):
 
 def test_what_is_not_there_is_told(sweep, tmp_path):
     settings = Settings(runs=tmp_path)
-    for folder, chosen in (("a", ("0", "uniform")), ("b", ("1", "uniform")), ("c", ("1", "entropy"))):
-        words = ["data=digits", "inference=map", f"seed={chosen[0]}", f"weighting={chosen[1]}"]
-        finish(settings.root, sweep, folder, words)
     other = Sweep("other", ("data=digits",), sweep.swept, seconds=3.0)
+    kept = KeptRows(tmp_path / "part.csv", [sweep, other])
+    for weighting, seed in (("uniform", "0"), ("uniform", "1"), ("entropy", "1")):
+        run = Run(tmp_path, {"weighting": weighting, "seed": seed})
+        kept.merge(sweep, of_run([{"seed": run.seed}], sweep, run))
+    (settings.root / "small").mkdir(parents=True)
     (settings.root / "small" / "output.log").touch()
-    assert absent([Part(sweep, "digits", "map"), Part(other, "digits", "map")], settings) == [
+    assert absent([Part(sweep, "digits", "map"), Part(other, "digits", "map")], settings, kept) == [
         "- small: entropy, 1 of 2 runs; see small/output.log",
         "- other: all 4 runs",
     ]
@@ -103,8 +109,10 @@ def test_a_table_runs_nothing(sweep, tmp_path, monkeypatch):
     settings = Settings(runs=tmp_path, table=True)
     words = ["data=digits", "inference=map", "seed=0", "weighting=uniform"]
     finish(settings.root, sweep, "a", words)
-    ((part, run),) = runs_of([Part(sweep, "digits", "map")], settings)
-    assert (part.problem, run.seed) == ("digits", 0)
+    kept = KeptRows(tmp_path / "part.csv", [sweep])
+    told = [{"way": "uniform", "seed": 0}]
+    do([Part(sweep, "digits", "map")], settings, lambda part, run: told, kept)
+    assert kept.asked()[["way", "seed"]].to_dict("records") == told
 
 
 def test_heads_are_as_many_as_teachers_and_none_on_a_cnn(tmp_path):
@@ -133,6 +141,7 @@ def test_some_sweeps_alone(sweep):
 def test_a_part_has_no_run_twice_and_seeds_in_every_sweep(name, quick, tmp_path):
     settings = Settings(quick=quick, seeds=3, runs=tmp_path, data=tmp_path)
     parts = PARTS[name](settings)
+    kept = KeptRows(tmp_path / "part.csv", [part.sweep for part in parts])
     number = {True: coverage.QUICK_SETS, False: coverage.SETS}[quick] if name == "coverage" else 3
     names = [part.sweep.name for part in parts]
     assert len(set(names)) == len(names)
@@ -143,7 +152,8 @@ def test_a_part_has_no_run_twice_and_seeds_in_every_sweep(name, quick, tmp_path)
         assert len(set(keys) | set(part.sweep.swept)) == len(keys) + len(part.sweep.swept), "no key twice"
         assert "report=none" in part.sweep.constant
         assert len(part.sweep.swept["seed"]) == number
-    assert "0 of them finished" in estimate(parts, settings)
+    assert "0 of them finished" in estimate(parts, settings, kept)
+    assert len(kept.places()) == sum(len(list(part.sweep.combinations())) for part in parts)
 
 
 def test_every_weighting_that_there_is_is_compared():
@@ -203,14 +213,6 @@ def test_every_sweep_is_a_valid_command(name, quick, tmp_path):
             assert config.methods["weighting"] == last["weighting"]
 
 
-def test_tables_of_some_sweeps_have_a_name_of_their_own(tmp_path):
-    settings = Settings(quick=False, seeds=2, runs=tmp_path, results=tmp_path, only=("map-mixture",))
-    keep("broken", pd.DataFrame({"seed": [0, 1]}), "a table", settings)
-    assert (tmp_path / "broken_map-mixture.csv").read_text().split() == ["seed", "0", "1"]
-    told = (tmp_path / "broken_map-mixture.md").read_text()
-    assert told == "`python -m experiments.listening.broken --only map-mixture`\n\na table\n"
-
-
 @pytest.mark.slow
 def test_a_part_from_end_to_end(tmp_path, capsys):
     """Two weightings on breast cancer, two seeds; then once more, when nothing is left to do."""
@@ -219,7 +221,9 @@ def test_a_part_from_end_to_end(tmp_path, capsys):
     part = weightings.part(
         BREAST_CANCER, "map", "mixture pool", swept, settings, ("teachers.trusted=[]", "fresh=false")
     )
-    found = weightings.rows([part], settings)
+    kept = KeptRows(settings.result("weightings", "csv"), [part.sweep])
+    do([part], settings, weightings.rows_of, kept)
+    found = kept.asked()
     assert "4 runs, 0 of them finished" in capsys.readouterr().out
     assert list(found["way"]) == ["uniform", "uniform", "entropy", "entropy"]
     assert list(found["seed"]) == [0, 1, 0, 1]
@@ -229,13 +233,13 @@ def test_a_part_from_end_to_end(tmp_path, capsys):
     assert not list(settings.root.rglob("report.html"))
     text = weightings.markdown(found)
     assert text.startswith("### breast cancer, 10 % of the labels: map, mixture pool\n\n| way | seeds |")
-    keep("weightings", found, text, settings)
+    keep("weightings", text, settings)
     assert "Quick" in (settings.results / "weightings_quick.md").read_text()
     assert len((settings.results / "weightings_quick.csv").read_text().splitlines()) == 5
     capsys.readouterr()
-    again = weightings.rows([part], settings)
+    do([part], settings, weightings.rows_of, kept)
     assert "4 runs, 4 of them finished; about 0 minutes" in capsys.readouterr().out
-    assert again.equals(found)
+    assert kept.asked().equals(found)
 
 
 def test_data_sets_that_one_way_lacks_are_compared_in_none():
