@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import matplotlib.font_manager  # which looks for fonts, if nobody has
 import pandas as pd
 import pytest
 import tiny_runs
@@ -17,8 +18,10 @@ def sweep_by(folder: Path, *launcher: str) -> subprocess.CompletedProcess:
     files = folder / "files"
     files.mkdir()
     words = ["-m", *tiny_runs.tiny_overrides(files), "baseline=none", "report=none", "seed=0,-1,1"]
-    # A user's own configuration of these libraries is not the tests'.
+    # A user's own configuration of these libraries is not the tests'; but fonts are looked for once, which a slow
+    # machine tells of.
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "HOME": str(folder), "RAY_AUTH_MODE": "disabled"}
+    environment["MPLCONFIGDIR"] = matplotlib.get_cachedir()
     return subprocess.run(
         [sys.executable, "-m", "mtbkd", *words, "hydra.sweep.dir=sweep", *launcher],
         cwd=folder,
