@@ -100,8 +100,9 @@ class Windows:
 
 
 def mass_windows(warmup: int) -> Windows:
-    """Stan's plan: 15 % to find the typical set, windows that double, 10 % for the last step size."""
-    first, last = math.ceil(0.15 * warmup), warmup - max(5, warmup // 10)
+    """Stan's plan, for chains that start at a MAP: 5 % to leave it (Stan: 15), windows that double, 15 % for the last
+    step size (Stan: less, of a thousand iterations)."""
+    first, last = math.ceil(0.05 * warmup), warmup - math.ceil(max(5.0, 0.15 * warmup))
     ends, size, begin = [], max(5, warmup // 20), first
     while begin < last:
         end = last if begin + 3 * size > last else begin + size

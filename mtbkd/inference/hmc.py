@@ -3,9 +3,9 @@
     v ~ N(0, M);  leapfrog with step eps for T / eps steps;  accept with probability min(1, exp(H - H'))
 
 Warm-up adapts the step by dual averaging to a target acceptance (Hoffman and Gelman 2014; the harmonic mean over
-chains, so that one stuck chain is heard), the length of trajectories by ChEES (chees.py), and the diagonal mass by the
-variances of draws and gradients within chains in growing windows: chains that start at different MAPs sit in separate
-modes, whose pooled variance would be far too large. Trajectories are jittered by a Halton sequence shared by all
+chains, so that one stuck chain is heard), the length of trajectories by ChEES (chees.py), and the mass (metric.py) by
+draws and gradients within chains in growing windows: chains that start at different MAPs sit in separate modes, whose
+pooled variance would be far too large. Trajectories are jittered by a Halton sequence shared by all
 chains, so that every chain takes the same number of steps.
 """
 
@@ -22,18 +22,22 @@ from mtbkd.inference.adaptation import DualAveraging, Moments, Windows, fisher_s
 from mtbkd.inference.checkpoints import Checkpoints
 from mtbkd.inference.chees import Trajectory
 from mtbkd.inference.engine import Draws, where_to_begin
+from mtbkd.inference.metric import GradientSketch, Metric, affordable_rank
 from mtbkd.progress import Progress
 
 FIRST_LENGTH = 1.5  # standard deviations; pi / 2 is best for a normal whose mass is right
 CENTRED = 10  # draws after which a chain's mean may serve as its centre
+FINDING = 8  # leapfrogs of the trajectories that look for a first step
+HEARD = 16  # gradients of a trajectory, about, that its mass is learned from
 
 
 @dataclass(frozen=True)
 class HMCConfig:
     """warmup, draws: iterations a chain; trajectory: mean length T in standard deviations of the posterior, None: the
-    one that ChEES finds; max_leapfrogs: at most so many steps a trajectory (digits' network takes them all: with 64 a
-    draw is worth a seventh, for a third of the time); accept: target of the harmonic mean over
-    chains; warm_start: MAP steps before, one start a chain; dtype: of the chains; batch_size: none is possible."""
+    one that ChEES finds; max_leapfrogs: at most so many steps a trajectory (digits' network takes them all);
+    stiff_directions: so many a chain have a mass of their own, 0: the diagonal alone; accept: target of the harmonic
+    mean over chains; warm_start: MAP steps before, one start a chain; dtype: of the chains; batch_size: none is
+    possible."""
 
     name: str = "hmc"
     num_chains: int = 8
@@ -41,7 +45,8 @@ class HMCConfig:
     draws: int = 200
     trajectory: float | None = None
     max_leapfrogs: int = 256
-    accept: float = 0.651
+    stiff_directions: int = 32
+    accept: float = 0.8
     warm_start: int = 1500
     warm_start_rate: float = 0.01
     warm_start_batch_size: int | None = 256
@@ -58,7 +63,8 @@ class HMCConfig:
             )
         numbers = ("num_chains", "draws", "max_leapfrogs", "thin", "trajectory", "warm_start_batch_size")
         require_positive(**{f"inference.{n}": getattr(self, n) for n in (*numbers, "warm_start_rate")})
-        require_at_least(0, **{"inference.warm_start": self.warm_start})
+        at_least_none = ("warm_start", "stiff_directions")
+        require_at_least(0, **{f"inference.{n}": getattr(self, n) for n in at_least_none})
         require_choice("inference.dtype", self.dtype, ("float32", "float64"))
         if self.warmup < 20:
             raise InputError(
@@ -85,7 +91,8 @@ class HMCState:
 @dataclass(frozen=True)
 class Transition:
     """One iteration of all chains, each `[C]`: acceptance probability, energy in nats, whether it diverged; its
-    leapfrogs; and where the trajectories ended, accepted or not, `end` and `velocity` `[C, D]`."""
+    leapfrogs; where the trajectories ended, accepted or not, `end` and `velocity` `[C, D]`, and some of the gradients
+    that they met, each `[C, D]`."""
 
     state: HMCState
     accept: Tensor
@@ -94,6 +101,7 @@ class Transition:
     leapfrogs: int
     end: Tensor
     velocity: Tensor
+    met: tuple[Tensor, ...]
 
 
 def init(density: Density, theta: Tensor) -> HMCState:
@@ -112,17 +120,17 @@ def update(
     state: HMCState,
     density: Density,
     step_size: float,
-    scale: Tensor,
+    metric: Metric,
     leapfrogs: int,
     generator: torch.Generator,
 ) -> Transition:
-    """One trajectory of every chain; `scale [D]` is the posterior's standard deviation (mass = 1 / scale^2)."""
+    """One trajectory of every chain."""
     like = state.theta
-    velocity = torch.randn(like.shape, generator=generator, dtype=like.dtype).to(like.device)
-    kinetic = 0.5 * velocity.double().square().sum(-1)
-    energy = kinetic - state.value.double()
-    end, velocity = leapfrog(state, velocity, density, step_size * scale, leapfrogs)
-    proposed = 0.5 * velocity.double().square().sum(-1) - end.value.double()
+    noise = torch.randn(like.shape, generator=generator, dtype=like.dtype).to(like.device)
+    velocity = metric.velocity(noise)
+    energy = metric.kinetic(velocity) - state.value.double()
+    end, velocity, met = leapfrog(state, velocity, density, step_size, metric, leapfrogs)
+    proposed = metric.kinetic(velocity) - end.value.double()
     error = torch.nan_to_num(proposed - energy, nan=math.inf)
     accept = torch.exp(-error.clamp(min=0.0))
     uniform = torch.rand(len(accept), generator=generator, dtype=torch.float64).to(accept.device)
@@ -132,23 +140,25 @@ def update(
         torch.where(take, end.value, state.value),
         torch.where(take[:, None], end.grad, state.grad),
     )
-    return Transition(
-        moved, accept, torch.where(take, proposed, energy), error > 1000, leapfrogs, end.theta, velocity
-    )
+    energy = torch.where(take, proposed, energy)
+    return Transition(moved, accept, energy, error > 1000, leapfrogs, end.theta, velocity, met)
 
 
 def leapfrog(
-    state: HMCState, velocity: Tensor, density: Density, eps: Tensor, steps: int
-) -> tuple[HMCState, Tensor]:
-    """Half a kick, `steps` drifts with whole kicks between them, half a kick; `velocity [C, D]` in units of the scale
-    that `eps [D]` contains. Reversible: with the velocity turned round it comes back."""
+    state: HMCState, velocity: Tensor, density: Density, step_size: float, metric: Metric, steps: int
+) -> tuple[HMCState, Tensor, tuple[Tensor, ...]]:
+    """Half a kick, `steps` drifts with whole kicks between them, half a kick; and some of the gradients met on the way.
+    Reversible: with the velocity `[C, D]` turned round it comes back."""
     theta, value, grad = state.theta, state.value, state.grad
-    velocity = velocity + 0.5 * eps * grad
-    for i in range(steps):
-        theta = theta + eps * velocity
+    drift, met = step_size * metric.scale, []
+    velocity = velocity + 0.5 * step_size * metric.force(grad)
+    for i in range(1, steps + 1):
+        theta = theta + drift * velocity
         value, grad = density.value_and_grad(theta)
-        velocity = velocity + (eps if i < steps - 1 else 0.5 * eps) * grad
-    return HMCState(theta, value, grad), velocity
+        velocity = velocity + (step_size if i < steps else 0.5 * step_size) * metric.force(grad)
+        if i % max(1, steps // HEARD) == 0:
+            met.append(grad)
+    return HMCState(theta, value, grad), velocity, tuple(met)
 
 
 def leapfrogs_of(config: HMCConfig, length: float, step_size: float, iteration: int) -> int:
@@ -157,12 +167,12 @@ def leapfrogs_of(config: HMCConfig, length: float, step_size: float, iteration: 
     return max(1, min(config.max_leapfrogs, round(jittered / step_size)))
 
 
-def find_step_size(state: HMCState, density: Density, scale: Tensor, generator: torch.Generator) -> float:
-    """A first step whose single leapfrog is accepted about half the time."""
+def find_step_size(state: HMCState, density: Density, metric: Metric, generator: torch.Generator) -> float:
+    """A first step whose short trajectory is accepted about half the time; a single leapfrog shows no instability."""
     step = 0.5 * density.dim**-0.25
     direction = 0.0
     for _ in range(40):
-        accept = float(update(state, density, step, scale, 1, generator).accept.median())
+        accept = float(update(state, density, step, metric, FINDING, generator).accept.median())
         now = 1.0 if accept > 0.5 else -1.0
         if direction and now != direction:
             break
@@ -175,17 +185,20 @@ def find_step_size(state: HMCState, density: Density, scale: Tensor, generator: 
 class HMCRun:
     """A run between two iterations.
 
-    state: of the chains; scale: `[D]`; averaging, trajectory: of step and length, as adapted so far
-    draws, forces: moments of draws and gradients in this window; centre: of the draws, which forgets old windows
+    state: of the chains; metric: their mass; averaging, trajectory: of step and length, as adapted so far
+    draws, forces: moments of draws and of gradients there in this window
+    met: of gradients along trajectories, centre: of draws, which both forget old windows slowly: stiff directions turn
+        as a chain moves on, and it will be where it was before
     diverged: `[C]`, since the last draw kept; iteration: of warm-up and sampling; spent: leapfrogs of the warm-up
     """
 
     state: HMCState
-    scale: Tensor
+    metric: Metric
     averaging: DualAveraging
     trajectory: Trajectory
     draws: Moments
     forces: Moments
+    met: GradientSketch
     centre: Moments
     diverged: Tensor
     iteration: int = 0
@@ -195,16 +208,17 @@ class HMCRun:
 def begin(density: Density, config: HMCConfig, theta: Tensor, generator: torch.Generator) -> HMCRun:
     """Before the first iteration."""
     state = init(density, theta)
-    scale = torch.ones(density.dim, device=theta.device, dtype=theta.dtype)
-    averaging = DualAveraging(find_step_size(state, density, scale, generator), config.accept)
+    metric = Metric.diagonal(torch.ones(density.dim, device=theta.device, dtype=theta.dtype), len(theta))
+    averaging = DualAveraging(find_step_size(state, density, metric, generator), config.accept)
     none = Moments.start(theta)
     return HMCRun(
         state,
-        scale,
+        metric,
         averaging,
         Trajectory.of(config.trajectory or FIRST_LENGTH),
         none,
         none,
+        GradientSketch.start(theta),
         none,
         torch.zeros(len(theta), dtype=torch.bool, device=theta.device),
     )
@@ -216,7 +230,7 @@ def warm_up(
     """One iteration that adapts."""
     before, step = run.state.theta, run.averaging.step
     leapfrogs = leapfrogs_of(config, run.trajectory.length, step, run.iteration)
-    moved = update(run.state, density, step, run.scale, leapfrogs, generator)
+    moved = update(run.state, density, step, run.metric, leapfrogs, generator)
     run = replace(
         run,
         state=moved.state,
@@ -226,10 +240,10 @@ def warm_up(
     )
     if config.trajectory is None and run.centre.count >= CENTRED:
         gradient = chees.criterion_gradient(
-            before / run.scale,
-            moved.end / run.scale,
+            before / run.metric.scale,
+            moved.end / run.metric.scale,
             moved.velocity,
-            run.centre.mean / run.scale,
+            run.centre.mean / run.metric.scale,
             moved.accept,
             leapfrogs * step,
         )
@@ -238,18 +252,23 @@ def warm_up(
         run = replace(run, centre=run.centre.update(moved.state.theta))
     if windows.first < run.iteration <= windows.last:
         theta, grad = moved.state.theta, moved.state.grad
+        keep = 2 * affordable_rank(config.stiff_directions, len(theta), theta)
         run = replace(run, draws=run.draws.update(theta), forces=run.forces.update(grad))
+        run = replace(run, met=run.met.add(torch.stack(moved.met, 1), moved.accept, keep))
     if run.iteration in windows.ends:
         run = renew_mass(run, density, config, generator)
     return run, moved
 
 
 def renew_mass(run: HMCRun, density: Density, config: HMCConfig, generator: torch.Generator) -> HMCRun:
-    """At the end of a window: its scale, a step for it, and moments from anew."""
-    scale = fisher_scale(run.draws, run.forces, run.scale)
-    none = Moments.start(run.state.theta)
-    averaging = DualAveraging(find_step_size(run.state, density, scale, generator), config.accept)
-    return replace(run, scale=scale, averaging=averaging, draws=none, forces=none, centre=run.centre.forget())
+    """At the end of a window: its mass, a step for it, and moments from anew."""
+    theta = run.state.theta
+    scale = fisher_scale(run.draws, run.forces, run.metric.scale)
+    metric = Metric.of(scale, run.met, affordable_rank(config.stiff_directions, len(theta), theta))
+    none = Moments.start(theta)
+    averaging = DualAveraging(find_step_size(run.state, density, metric, generator), config.accept)
+    run = replace(run, metric=metric, averaging=averaging, draws=none, forces=none)
+    return replace(run, met=run.met.forget(), centre=run.centre.forget())
 
 
 def iterate(
@@ -258,7 +277,7 @@ def iterate(
     """One iteration with everything adapted held fixed."""
     step = run.averaging.average
     leapfrogs = leapfrogs_of(config, run.trajectory.average, step, run.iteration)
-    moved = update(run.state, density, step, run.scale, leapfrogs, generator)
+    moved = update(run.state, density, step, run.metric, leapfrogs, generator)
     diverged = run.diverged | moved.diverged
     return replace(run, state=moved.state, diverged=diverged, iteration=run.iteration + 1), moved
 

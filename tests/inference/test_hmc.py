@@ -16,6 +16,7 @@ from mtbkd.inference.checkpoints import Checkpoints
 from mtbkd.inference.engine import Draws
 from mtbkd.inference.hmc import HMCConfig, HMCState
 from mtbkd.inference.map import warm_start
+from mtbkd.inference.metric import Metric
 from mtbkd.progress import Progress
 
 
@@ -64,6 +65,10 @@ def collected(density: Density, config: HMCConfig, state: HMCState, step_size: f
     return hmc.collect(density, config, run, kept, random, Progress(), checkpoints)
 
 
+def diagonal(scale: torch.Tensor, chains: int = 1) -> Metric:
+    return Metric.diagonal(scale.double(), chains)
+
+
 def energy(state: HMCState, velocity: torch.Tensor) -> torch.Tensor:
     return 0.5 * velocity.square().sum(-1) - state.value
 
@@ -75,20 +80,32 @@ def test_one_leapfrog_by_hand():
     density = gaussian(torch.eye(1, dtype=torch.float64))  # grad = -theta
     state = hmc.init(density, torch.tensor([[1.0]], dtype=torch.float64))
     velocity = torch.tensor([[0.5]], dtype=torch.float64)
-    eps = torch.tensor([0.2], dtype=torch.float64)
-    end, after = hmc.leapfrog(state, velocity, density, eps, 1)
+    unit = diagonal(torch.ones(1))
+    end, after, met = hmc.leapfrog(state, velocity, density, 0.2, unit, 1)
     # half kick .5 - .1 = .4; drift 1.08; half kick .4 - .108 = .292
     assert end.theta.item() == pytest.approx(1.08)
     assert after.item() == pytest.approx(0.292)
     assert end.grad.item() == pytest.approx(-1.08)
+    assert [grad.item() for grad in met] == [end.grad.item()]
+
+
+def test_gradients_are_met_evenly_along_a_trajectory():
+    density = quartic()
+    state, velocity = starts(density, chains=2)
+    unit = diagonal(torch.ones(2), 2)
+    end, _, met = hmc.leapfrog(state, velocity, density, 0.1, unit, 50)
+    assert len(met) == 16  # every third of 50
+    third, _, _ = hmc.leapfrog(state, velocity, density, 0.1, unit, 3)
+    torch.testing.assert_close(met[0], third.grad)
+    assert torch.isfinite(end.value).all()
 
 
 def test_turned_round_it_comes_back():
     density = quartic()
     state, velocity = starts(density)
-    eps = torch.tensor([0.3, 0.1], dtype=torch.float64)
-    end, after = hmc.leapfrog(state, velocity, density, eps, 7)
-    back, before = hmc.leapfrog(end, -after, density, eps, 7)
+    metric = diagonal(torch.tensor([0.3, 0.1]))
+    end, after, _ = hmc.leapfrog(state, velocity, density, 1.0, metric, 7)
+    back, before, _ = hmc.leapfrog(end, -after, density, 1.0, metric, 7)
     assert (end.theta - state.theta).abs().max() > 0.5
     torch.testing.assert_close(back.theta, state.theta, rtol=0, atol=1e-12)
     torch.testing.assert_close(-before, velocity, rtol=0, atol=1e-12)
@@ -97,10 +114,11 @@ def test_turned_round_it_comes_back():
 def test_it_preserves_volume():
     """The Jacobian of (theta, v) -> (theta', v') has determinant 1."""
     density = quartic()
-    eps = torch.tensor([0.3, 0.2], dtype=torch.float64)
+    metric = diagonal(torch.tensor([0.3, 0.2]))
 
     def flow(point: torch.Tensor) -> torch.Tensor:
-        end, velocity = hmc.leapfrog(hmc.init(density, point[None, :2]), point[None, 2:], density, eps, 3)
+        state = hmc.init(density, point[None, :2])
+        end, velocity, _ = hmc.leapfrog(state, point[None, 2:], density, 1.0, metric, 3)
         return torch.cat([end.theta, velocity], -1)[0]
 
     at = torch.tensor([0.4, -0.8, 1.1, 0.3], dtype=torch.float64)
@@ -114,8 +132,8 @@ def test_the_energy_error_is_of_second_order():
     state, velocity = starts(density)
     errors = []
     for steps in (10, 20, 40):
-        eps = torch.full((2,), 1.0 / steps, dtype=torch.float64)
-        end, after = hmc.leapfrog(state, velocity, density, eps, steps)
+        unit = diagonal(torch.ones(2), 64)
+        end, after, _ = hmc.leapfrog(state, velocity, density, 1.0 / steps, unit, steps)
         errors.append((energy(end, after) - energy(state, velocity)).abs().mean().item())
     assert errors[0] / errors[1] == pytest.approx(4.0, rel=0.1)
     assert errors[1] / errors[2] == pytest.approx(4.0, rel=0.05)
@@ -127,11 +145,11 @@ def test_the_energy_error_is_of_second_order():
 def test_acceptance_is_that_of_the_energies():
     density = quartic()
     state, _ = starts(density, chains=4000)
-    scale = torch.tensor([0.8, 1.2], dtype=torch.float64)
-    transition = hmc.update(state, density, 0.9, scale, 3, generator(3))
+    metric = diagonal(torch.tensor([0.8, 1.2]), 4000)
+    transition = hmc.update(state, density, 0.9, metric, 3, generator(3))
     # The same generator's first numbers are the velocities.
     velocity = torch.randn(state.theta.shape, generator=generator(3), dtype=torch.float64)
-    end, after = hmc.leapfrog(state, velocity, density, 0.9 * scale, 3)
+    end, after, _ = hmc.leapfrog(state, velocity, density, 0.9, metric, 3)
     error = energy(end, after) - energy(state, velocity)
     torch.testing.assert_close(transition.accept, torch.exp(-error.clamp(min=0)))
     moved = (transition.state.theta != state.theta).any(-1)
@@ -153,7 +171,8 @@ def test_one_transition_leaves_the_target_as_it_is():
         torch.randn(n, 3, generator=generator(4), dtype=torch.float64) @ torch.linalg.cholesky(COVARIANCE).T
     )
     state = hmc.init(density, exact)
-    transition = hmc.update(state, density, 0.7, torch.tensor([1.0, 0.5, 1.5]).double(), 4, generator(5))
+    metric = diagonal(torch.tensor([1.0, 0.5, 1.5]), n)
+    transition = hmc.update(state, density, 0.7, metric, 4, generator(5))
     assert transition.accept.mean() < 0.95  # rough enough for the accept step to matter
     moved = transition.state.theta
     assert moved.mean(0).abs().max() < 5 * (2 / n) ** 0.5
@@ -192,7 +211,7 @@ def test_the_first_step_is_accepted_about_half_the_time():
     for factor in (0.01, 1.0, 100.0):
         density = gaussian(factor**2 * torch.eye(4, dtype=torch.float64))
         state = hmc.init(density, factor * torch.randn(32, 4, generator=generator(9), dtype=torch.float64))
-        step = hmc.find_step_size(state, density, torch.ones(4, dtype=torch.float64), generator(10))
+        step = hmc.find_step_size(state, density, diagonal(torch.ones(4), 32), generator(10))
         # A single leapfrog of a unit normal is accepted half the time somewhat above 1 standard deviation.
         assert 0.3 < step / factor < 4
 
@@ -240,7 +259,7 @@ def test_a_density_that_breaks_is_rejected_not_taken():
     torch.manual_seed(1)  # the density runs the model once, with a draw of its own: .66
     density = Density(model, (), dtype=torch.float64)
     state = hmc.init(density, torch.zeros(50, 1, dtype=torch.float64))
-    transition = hmc.update(state, density, 0.8, torch.ones(1, dtype=torch.float64), 3, generator(14))
+    transition = hmc.update(state, density, 0.8, diagonal(torch.ones(1), 50), 3, generator(14))
     assert transition.diverged.any()
     assert (transition.accept[transition.diverged] == 0).all()
     assert torch.isfinite(transition.state.value).all()
