@@ -28,7 +28,7 @@ from mtbkd.progress import Progress
 FIRST_LENGTH = 1.5  # standard deviations; pi / 2 is best for a normal whose mass is right
 CENTRED = 10  # draws after which a chain's mean may serve as its centre
 FINDING = 8  # leapfrogs of the trajectories that look for a first step
-HEARD = 16  # gradients of a trajectory, about, that its mass is learned from
+HEARD = 16  # gradients of a trajectory, at most, that its mass is learned from
 
 
 @dataclass(frozen=True)
@@ -123,13 +123,14 @@ def update(
     metric: Metric,
     leapfrogs: int,
     generator: torch.Generator,
+    heard: int = 0,
 ) -> Transition:
-    """One trajectory of every chain."""
+    """One trajectory of every chain; at most `heard` of its gradients are kept."""
     like = state.theta
     noise = torch.randn(like.shape, generator=generator, dtype=like.dtype).to(like.device)
     velocity = metric.velocity(noise)
     energy = metric.kinetic(velocity) - state.value.double()
-    end, velocity, met = leapfrog(state, velocity, density, step_size, metric, leapfrogs)
+    end, velocity, met = leapfrog(state, velocity, density, step_size, metric, leapfrogs, heard)
     proposed = metric.kinetic(velocity) - end.value.double()
     error = torch.nan_to_num(proposed - energy, nan=math.inf)
     accept = torch.exp(-error.clamp(min=0.0))
@@ -145,10 +146,16 @@ def update(
 
 
 def leapfrog(
-    state: HMCState, velocity: Tensor, density: Density, step_size: float, metric: Metric, steps: int
+    state: HMCState,
+    velocity: Tensor,
+    density: Density,
+    step_size: float,
+    metric: Metric,
+    steps: int,
+    heard: int = 0,
 ) -> tuple[HMCState, Tensor, tuple[Tensor, ...]]:
-    """Half a kick, `steps` drifts with whole kicks between them, half a kick; and some of the gradients met on the way.
-    Reversible: with the velocity `[C, D]` turned round it comes back."""
+    """Half a kick, `steps` drifts with whole kicks between them, half a kick; and at most `heard` of the gradients
+    met on the way, evenly. Reversible: with the velocity `[C, D]` turned round it comes back."""
     theta, value, grad = state.theta, state.value, state.grad
     drift, met = step_size * metric.scale, []
     velocity = velocity + 0.5 * step_size * metric.force(grad)
@@ -156,7 +163,7 @@ def leapfrog(
         theta = theta + drift * velocity
         value, grad = density.value_and_grad(theta)
         velocity = velocity + (step_size if i < steps else 0.5 * step_size) * metric.force(grad)
-        if i % max(1, steps // HEARD) == 0:
+        if heard and i % math.ceil(steps / heard) == 0:
             met.append(grad)
     return HMCState(theta, value, grad), velocity, tuple(met)
 
@@ -230,7 +237,8 @@ def warm_up(
     """One iteration that adapts."""
     before, step = run.state.theta, run.averaging.step
     leapfrogs = leapfrogs_of(config, run.trajectory.length, step, run.iteration)
-    moved = update(run.state, density, step, run.metric, leapfrogs, generator)
+    rank = affordable_rank(config.stiff_directions, len(before), before)
+    moved = update(run.state, density, step, run.metric, leapfrogs, generator, min(HEARD, 2 * rank))
     run = replace(
         run,
         state=moved.state,
@@ -252,9 +260,9 @@ def warm_up(
         run = replace(run, centre=run.centre.update(moved.state.theta))
     if windows.first < run.iteration <= windows.last:
         theta, grad = moved.state.theta, moved.state.grad
-        keep = 2 * affordable_rank(config.stiff_directions, len(theta), theta)
         run = replace(run, draws=run.draws.update(theta), forces=run.forces.update(grad))
-        run = replace(run, met=run.met.add(torch.stack(moved.met, 1), moved.accept, keep))
+        if moved.met:
+            run = replace(run, met=run.met.add(torch.stack(moved.met, 1), moved.accept, 2 * rank))
     if run.iteration in windows.ends:
         run = renew_mass(run, density, config, generator)
     return run, moved

@@ -108,4 +108,4 @@ def affordable_rank(rank: int, num_chains: int, like: Tensor) -> int:
 def principal(rows: Tensor, number: int) -> Tensor:
     """The `number` orthogonal rows `[C, number, D]` that make most of `rows' rows`, the largest first."""
     _, vectors = torch.linalg.eigh((rows @ rows.mT).double())
-    return vectors[:, :, -number:].flip(-1).mT.to(rows.dtype) @ rows
+    return vectors.flip(-1)[:, :, :number].mT.to(rows.dtype) @ rows

@@ -81,7 +81,7 @@ def test_one_leapfrog_by_hand():
     state = hmc.init(density, torch.tensor([[1.0]], dtype=torch.float64))
     velocity = torch.tensor([[0.5]], dtype=torch.float64)
     unit = diagonal(torch.ones(1))
-    end, after, met = hmc.leapfrog(state, velocity, density, 0.2, unit, 1)
+    end, after, met = hmc.leapfrog(state, velocity, density, 0.2, unit, 1, heard=16)
     # half kick .5 - .1 = .4; drift 1.08; half kick .4 - .108 = .292
     assert end.theta.item() == pytest.approx(1.08)
     assert after.item() == pytest.approx(0.292)
@@ -93,11 +93,12 @@ def test_gradients_are_met_evenly_along_a_trajectory():
     density = quartic()
     state, velocity = starts(density, chains=2)
     unit = diagonal(torch.ones(2), 2)
-    end, _, met = hmc.leapfrog(state, velocity, density, 0.1, unit, 50)
-    assert len(met) == 16  # every third of 50
-    third, _, _ = hmc.leapfrog(state, velocity, density, 0.1, unit, 3)
-    torch.testing.assert_close(met[0], third.grad)
-    assert torch.isfinite(end.value).all()
+    _, _, met = hmc.leapfrog(state, velocity, density, 0.1, unit, 50, heard=16)
+    assert len(met) == 12  # every fourth of 50
+    for number in (1, 3):
+        end, _, none = hmc.leapfrog(state, velocity, density, 0.1, unit, 4 * number)
+        torch.testing.assert_close(met[number - 1], end.grad)
+        assert none == ()
 
 
 def test_turned_round_it_comes_back():

@@ -61,6 +61,13 @@ def test_a_sketch_of_few_gradients_has_their_second_moment():
     assert sketch.count.tolist() == [6.0, 1.5]
 
 
+def test_a_sketch_for_no_direction_keeps_nothing():
+    gradients = normals(15, 2, 3, 4)
+    sketch = GradientSketch.start(gradients[:, 0]).add(gradients, torch.ones(2), 0)
+    assert sketch.rows.shape == (2, 0, 4)
+    assert Metric.of(torch.ones(4).double(), sketch, 0).stiffness.shape == (2, 0)
+
+
 def test_what_is_no_number_or_was_rejected_is_not_heard():
     gradients = normals(5, 2, 3, 4)
     gradients[0, 1] = torch.nan
