@@ -273,6 +273,7 @@ def renew_mass(run: HMCRun, density: Density, config: HMCConfig, generator: torc
     theta = run.state.theta
     scale = fisher_scale(run.draws, run.forces, run.metric.scale)
     metric = Metric.of(scale, run.met, affordable_rank(config.stiff_directions, len(theta), theta))
+    metric = metric.checked(theta, lambda at: density.value_and_grad(at)[1])
     none = Moments.start(theta)
     averaging = DualAveraging(find_step_size(run.state, density, metric, generator), config.accept)
     run = replace(run, metric=metric, averaging=averaging, draws=none, forces=none)

@@ -9,7 +9,8 @@ that trajectories meet, of which there are many more than draws. (A low-rank mas
 2024, whose estimate is of draws and gradients alike; here gradients alone, for a draw says nothing of what is stiff.)
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -18,6 +19,8 @@ from torch import Tensor
 MOST_BYTES = 64e6
 # As many unit gradients are counted besides: few gradients stretch nothing far.
 PRIOR_COUNT = 5.0
+# Half the distance of two gradients that tell of a direction's stiffness, in deviations along it.
+DIFFERENCE = 0.3
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,21 @@ class Metric:
         return cls(
             scale, directions.to(scale.dtype), torch.where(told, stiffness, 1.0).to(scale.dtype).contiguous()
         )
+
+    def checked(self, theta: Tensor, gradient: Callable[[Tensor], Tensor]) -> "Metric":
+        """With no direction stiffer than it is at `theta [C, D]`, by differences of the gradient, nor less than 1.
+
+        Gradients of one trajectory are far from independent: in a loose posterior they span little but where it began
+        and its velocity, which would pass for stiff, and a mass there would hold the chain where it is.
+        """
+        told = []
+        for direction, stiffness in zip(self.directions.unbind(1), self.stiffness.unbind(1), strict=True):
+            width = DIFFERENCE * stiffness.clamp(min=1.0).rsqrt()[:, None]
+            step = width * self.scale * direction
+            change = (gradient(theta - step) - gradient(theta + step)) * self.scale
+            there = (change * direction).sum(-1) / (2 * width[:, 0])
+            told.append(torch.minimum(stiffness, there.nan_to_num(1.0)).clamp(min=1.0))
+        return replace(self, stiffness=torch.stack(told, 1)) if told else self
 
     def velocity(self, noise: Tensor) -> Tensor:
         """A velocity `[C, D]` of standard normal noise: S noise."""

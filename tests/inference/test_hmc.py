@@ -190,7 +190,7 @@ def test_adaptation_reaches_its_acceptance_in_fifty_dimensions():
     covariance = (basis * eigen) @ basis.T * torch.outer(*[torch.logspace(-1, 1, d).double()] * 2)
     for accept in (0.65, 0.9):
         config = HMCConfig(
-            num_chains=8, warmup=150, draws=60, trajectory=0.8, accept=accept, warm_start=0, dtype="float64"
+            num_chains=8, warmup=300, draws=60, trajectory=0.8, accept=accept, warm_start=0, dtype="float64"
         )
         start = 0.1 * torch.randn(8, d, generator=generator(7), dtype=torch.float64)
         draws = sampled(gaussian(covariance), config, start, generator(8))

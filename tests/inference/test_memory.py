@@ -40,11 +40,11 @@ def watch():
         peak = max(peak, anonymous())
 
 folder = None if sys.argv[3] == "none" else sys.argv[3]
-few = fitted(20, folder and folder + "/few")  # what is the same for any number is there already
-few.predict(torch.randn(4, 300))
-before = anonymous()
 thread = threading.Thread(target=watch)
 thread.start()
+few = fitted(20, folder and folder + "/few")  # what is the same for any number is in its peak
+few.predict(torch.randn(4, 300))
+before = peak
 posterior = fitted(int(sys.argv[2]), folder and folder + "/many")
 posterior.predict(torch.randn(4, 300), memory=1e6)
 done.set()

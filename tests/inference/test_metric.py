@@ -148,3 +148,30 @@ def test_stiff_directions_no_longer_hold_the_step_down(directions: int, least: f
     start = 0.01 * normals(14, 4, d)
     draws = hmc.sample(normal_of(covariance), config, start, generator, Progress(), Checkpoints(generator))
     assert least < draws.info["step_size"] < most
+
+
+def test_what_is_not_stiff_does_not_pass_for_it():
+    """Of a standard normal the gradients that one trajectory meets span little but its start and its velocity: a mass
+    there would hold chains where they are (their draws' variance was 1.4, their autocovariance at lag 100 .36)."""
+    d = 1000
+
+    def model() -> None:
+        pyro.sample("theta", dist.Normal(torch.zeros(d), 1.0).to_event(1))
+
+    generator = torch.Generator().manual_seed(16)
+    start = 0.01 * normals(17, 4, d).float()
+    config = HMCConfig(num_chains=4)
+    draws = hmc.sample(Density(model, ()), config, start, generator, Progress(), Checkpoints(generator)).theta
+    # 800 draws of 1,000 coordinates; chains that stay where they are would have lagged products of their variance.
+    assert draws.var((0, 1)).mean().item() == pytest.approx(1.0, abs=0.05)
+    assert (draws[:, 20:] * draws[:, :-20]).mean().abs() < 0.05
+
+
+def test_a_direction_is_as_stiff_as_gradients_say_there():
+    metric = made_up()
+    precision = torch.tensor([4.0, 1.0, 1.0, 1.0, 0.25], dtype=torch.float64) * metric.scale**-2
+    checked = metric.checked(normals(18, 2, 5), lambda theta: -precision * theta)
+    there = torch.einsum("crd,d,crd->cr", metric.directions, metric.scale**2 * precision, metric.directions)
+    expected = torch.minimum(metric.stiffness, there).clamp(min=1.0)
+    torch.testing.assert_close(checked.stiffness, expected)
+    assert (checked.stiffness < metric.stiffness)[0, 0]
