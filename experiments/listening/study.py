@@ -147,7 +147,9 @@ def do(
             if sweep.config_dir is not None:
                 teacher_sets.write(sweep.config_dir)
             sweep.do(kept.left(sweep, settings.root), settings.root, settings.jobs)
-        runs = sweep.finished(settings.root)
+        # A row that is there stays: a folder of this machine may be older than a row that came from another.
+        missing = kept.missing(sweep)
+        runs = [run for run in sweep.finished(settings.root) if dict(run.swept) in missing]
         kept.merge(sweep, [row for run in runs for row in of_run(rows_of(part, run), sweep, run)])
         asked = len(list(sweep.combinations()))
         there = asked - len(kept.missing(sweep))

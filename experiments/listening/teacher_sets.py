@@ -68,5 +68,8 @@ def write(folder: Path, sets: Mapping[str, Members] | None = None) -> Path:
     (folder / "teachers").mkdir(parents=True, exist_ok=True)
     for name, members in (all_sets() if sets is None else sets).items():
         content: dict[str, Any] = {"name": name, "members": members, "cache": None, "trusted": []}
-        OmegaConf.save(OmegaConf.create(content), folder / "teachers" / f"{name}.yaml")
+        path = folder / "teachers" / f"{name}.yaml"
+        text = OmegaConf.to_yaml(OmegaConf.create(content))
+        if not path.is_file() or path.read_text() != text:  # another command's runs may be reading it
+            path.write_text(text)
     return folder

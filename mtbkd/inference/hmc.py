@@ -264,12 +264,14 @@ def warm_up(
         if moved.met:
             run = replace(run, met=run.met.add(torch.stack(moved.met, 1), moved.accept, 2 * rank))
     if run.iteration in windows.ends:
-        run = renew_mass(run, density, config, generator)
+        run = renew_mass(run, density, config, generator, last=run.iteration == windows.last)
     return run, moved
 
 
-def renew_mass(run: HMCRun, density: Density, config: HMCConfig, generator: torch.Generator) -> HMCRun:
-    """At the end of a window: its mass, a step for it, and moments from anew."""
+def renew_mass(
+    run: HMCRun, density: Density, config: HMCConfig, generator: torch.Generator, last: bool
+) -> HMCRun:
+    """At the end of a window: its mass, a step for it, and moments from anew; after the last no gradient is kept."""
     theta = run.state.theta
     scale = fisher_scale(run.draws, run.forces, run.metric.scale)
     metric = Metric.of(scale, run.met, affordable_rank(config.stiff_directions, len(theta), theta))
@@ -277,7 +279,8 @@ def renew_mass(run: HMCRun, density: Density, config: HMCConfig, generator: torc
     none = Moments.start(theta)
     averaging = DualAveraging(find_step_size(run.state, density, metric, generator), config.accept)
     run = replace(run, metric=metric, averaging=averaging, draws=none, forces=none)
-    return replace(run, met=run.met.forget(), centre=run.centre.forget())
+    met = GradientSketch.start(theta) if last else run.met.forget()
+    return replace(run, met=met, centre=run.centre.forget())
 
 
 def iterate(
