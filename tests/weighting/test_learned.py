@@ -63,8 +63,9 @@ def trust_of(held_out: HeldOut, **settings) -> torch.Tensor:
 
 
 def check_first(trust: torch.Tensor, expected: tuple[float, float, float]) -> None:
-    """The first teacher's mean and 90 % interval, within four Monte Carlo standard errors: of a quantile, by the share of
-    draws below it, whose error needs no density, as the tails are skewed; the smaller of two effective numbers is used.
+    """The first teacher's mean and 90 % interval, within four Monte Carlo standard errors: of a quantile, by the share
+    of draws below it, whose error needs no density, as the tails are skewed; the smaller of two effective numbers is
+    used.
     """
     first = trust[..., 0]
     number = min(float(ess(first)), float(ess(first, "tail")))
