@@ -2,14 +2,13 @@
 
     v ~ N(0, M);  leapfrog with step eps for T / eps steps;  accept with probability min(1, exp(H - H'))
 
-Warm-up adapts the step by dual averaging to a target acceptance (Hoffman and Gelman 2014; the harmonic mean over
-chains, so that one stuck chain is heard), the length of trajectories by ChEES (chees.py), and the mass (metric.py) by
-draws and gradients within chains in growing windows: chains that start at different MAPs sit in separate modes, whose
-pooled variance would be far too large. Trajectories are jittered by a Halton sequence shared by all
-chains, so that every chain takes the same number of steps.
+hamiltonian.py has one trajectory. Warm-up adapts the step by dual averaging to a target acceptance (Hoffman and Gelman
+2014; the harmonic mean over chains, so that one stuck chain is heard), the length of trajectories by ChEES (chees.py),
+and the mass (metric.py) by draws and gradients within chains in growing windows: chains that start at different MAPs
+sit in separate modes, whose pooled variance would be far too large. Trajectories are jittered by a Halton sequence
+shared by all chains, so that every chain takes the same number of steps.
 """
 
-import math
 from dataclasses import dataclass, replace
 
 import torch
@@ -22,12 +21,12 @@ from mtbkd.inference.adaptation import DualAveraging, Moments, Windows, fisher_s
 from mtbkd.inference.checkpoints import Checkpoints
 from mtbkd.inference.chees import Trajectory
 from mtbkd.inference.engine import Draws, where_to_begin
+from mtbkd.inference.hamiltonian import HMCState, Transition, find_step_size, init, update
 from mtbkd.inference.metric import GradientSketch, Metric, affordable_rank
 from mtbkd.progress import Progress
 
 FIRST_LENGTH = 1.5  # standard deviations; pi / 2 is best for a normal whose mass is right
 CENTRED = 10  # draws after which a chain's mean may serve as its centre
-FINDING = 8  # leapfrogs of the trajectories that look for a first step
 HEARD = 16  # gradients of a trajectory, at most, that its mass is learned from
 
 
@@ -36,8 +35,8 @@ class HMCConfig:
     """warmup, draws: iterations a chain; trajectory: mean length T in standard deviations of the posterior, None: the
     one that ChEES finds; max_leapfrogs: at most so many steps a trajectory (digits' network takes them all);
     stiff_directions: so many a chain have a mass of their own, 0: the diagonal alone; accept: target of the harmonic
-    mean over chains; warm_start: MAP steps before, one start a chain; dtype: of the chains; batch_size: none is
-    possible."""
+    mean over chains (above the .651 of theory, because chains move on to where other directions are stiff);
+    warm_start: MAP steps before, one start a chain; dtype: of the chains; batch_size: none is possible."""
 
     name: str = "hmc"
     num_chains: int = 8
@@ -79,113 +78,10 @@ class HMCConfig:
         return (self.warmup + self.draws * self.thin) * self.max_leapfrogs // 2
 
 
-@dataclass(frozen=True)
-class HMCState:
-    """Where the chains are: `theta`, `grad` `[C, D]`, `value [C]`."""
-
-    theta: Tensor
-    value: Tensor
-    grad: Tensor
-
-
-@dataclass(frozen=True)
-class Transition:
-    """One iteration of all chains, each `[C]`: acceptance probability, energy in nats, whether it diverged; its
-    leapfrogs; where the trajectories ended, accepted or not, `end` and `velocity` `[C, D]`, and some of the gradients
-    that they met, each `[C, D]`."""
-
-    state: HMCState
-    accept: Tensor
-    energy: Tensor
-    diverged: Tensor
-    leapfrogs: int
-    end: Tensor
-    velocity: Tensor
-    met: tuple[Tensor, ...]
-
-
-def init(density: Density, theta: Tensor) -> HMCState:
-    """Chains at `theta [C, D]`; raises `InputError` where the density is not finite there."""
-    value, grad = density.value_and_grad(theta)
-    bad = ~(torch.isfinite(value) & torch.isfinite(grad).all(-1))
-    if bool(bad.any()):
-        chain = int(bad.nonzero()[0])
-        raise InputError(
-            f"chain {chain} starts where the log-density or its gradient is not finite; give another start"
-        )
-    return HMCState(theta, value, grad)
-
-
-def update(
-    state: HMCState,
-    density: Density,
-    step_size: float,
-    metric: Metric,
-    leapfrogs: int,
-    generator: torch.Generator,
-    heard: int = 0,
-) -> Transition:
-    """One trajectory of every chain; at most `heard` of its gradients are kept."""
-    like = state.theta
-    noise = torch.randn(like.shape, generator=generator, dtype=like.dtype).to(like.device)
-    velocity = metric.velocity(noise)
-    energy = metric.kinetic(velocity) - state.value.double()
-    end, velocity, met = leapfrog(state, velocity, density, step_size, metric, leapfrogs, heard)
-    proposed = metric.kinetic(velocity) - end.value.double()
-    error = torch.nan_to_num(proposed - energy, nan=math.inf)
-    accept = torch.exp(-error.clamp(min=0.0))
-    uniform = torch.rand(len(accept), generator=generator, dtype=torch.float64).to(accept.device)
-    take = uniform < accept
-    moved = HMCState(
-        torch.where(take[:, None], end.theta, state.theta),
-        torch.where(take, end.value, state.value),
-        torch.where(take[:, None], end.grad, state.grad),
-    )
-    energy = torch.where(take, proposed, energy)
-    return Transition(moved, accept, energy, error > 1000, leapfrogs, end.theta, velocity, met)
-
-
-def leapfrog(
-    state: HMCState,
-    velocity: Tensor,
-    density: Density,
-    step_size: float,
-    metric: Metric,
-    steps: int,
-    heard: int = 0,
-) -> tuple[HMCState, Tensor, tuple[Tensor, ...]]:
-    """Half a kick, `steps` drifts with whole kicks between them, half a kick; and at most `heard` of the gradients
-    met on the way, evenly. Reversible: with the velocity `[C, D]` turned round it comes back."""
-    theta, value, grad = state.theta, state.value, state.grad
-    drift, met = step_size * metric.scale, []
-    velocity = velocity + 0.5 * step_size * metric.force(grad)
-    for i in range(1, steps + 1):
-        theta = theta + drift * velocity
-        value, grad = density.value_and_grad(theta)
-        velocity = velocity + (step_size if i < steps else 0.5 * step_size) * metric.force(grad)
-        if heard and i % math.ceil(steps / heard) == 0:
-            met.append(grad)
-    return HMCState(theta, value, grad), velocity, tuple(met)
-
-
 def leapfrogs_of(config: HMCConfig, length: float, step_size: float, iteration: int) -> int:
     """Steps of this iteration's trajectory, jittered between 0.2 and 1.8 of its mean length."""
     jittered = length * (0.2 + 1.6 * adaptation.halton(iteration))
     return max(1, min(config.max_leapfrogs, round(jittered / step_size)))
-
-
-def find_step_size(state: HMCState, density: Density, metric: Metric, generator: torch.Generator) -> float:
-    """A first step whose short trajectory is accepted about half the time; a single leapfrog shows no instability."""
-    step = 0.5 * density.dim**-0.25
-    direction = 0.0
-    for _ in range(40):
-        accept = float(update(state, density, step, metric, FINDING, generator).accept.median())
-        now = 1.0 if accept > 0.5 else -1.0
-        if direction and now != direction:
-            break
-        direction = now
-        step *= 2.0**now
-    return step
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-# Bytes that the directions of all chains may take; of large networks there are fewer of them.
+# Bytes that the directions of all chains may take; of large networks there are fewer of them. While warming up, what
+# they are learned from takes up to five times as much.
 MOST_BYTES = 64e6
 # As many unit gradients are counted besides: few gradients stretch nothing far.
 PRIOR_COUNT = 5.0
@@ -47,7 +48,7 @@ class Metric:
         size = rows.square().sum(-1)
         count = gradients.count.double()[:, None]
         stiffness = (size + PRIOR_COUNT) / (count + PRIOR_COUNT)
-        told = size > 1e-9 * size.amax(-1, keepdim=True)  # what lies below is rounding and has no direction
+        told = size > 1e-6 * size.amax(-1, keepdim=True)  # what lies below may be float32's rounding
         directions = torch.linalg.qr(rows.mT / size.sqrt().clamp(min=1e-300)[:, None]).Q.mT
         directions = torch.where(told[..., None], directions, 0.0)
         return cls(
