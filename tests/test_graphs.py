@@ -8,6 +8,7 @@ from torch import Tensor
 
 from mtbkd.graphs import Execution, Graph, trace_graph
 from mtbkd.planning import GraphSize
+from mtbkd.threads import threads_within
 
 
 def double_and_sum(x: Tensor, y: Tensor) -> tuple[Tensor, ...]:
@@ -168,3 +169,26 @@ def test_a_change_of_dtype_is_no_idle_operation():
     x = torch.arange(3)
     graph = trace_graph(lambda x: (x / 1.0,), (x,), compiled=False)
     assert graph(x)[0].dtype == torch.float32
+
+
+def test_a_graph_is_compiled_once_for_each_layout_and_number_of_threads(monkeypatch):
+    """torch's guards are not asked: what they would have noticed is."""
+    made = []
+
+    def compiler(module, **how):
+        made.append(how["options"]["guard_filter_fn"]([object(), object()]))
+        return module
+
+    monkeypatch.setattr(torch, "compile", compiler)
+    x, y = torch.arange(6.0).view(2, 3), torch.ones(2, 3)
+    graph = trace_graph(lambda x, y: (x + 2 * y,), (x, y), compiled=True)
+    for _ in range(3):
+        torch.testing.assert_close(graph(x, y)[0], x + 2)
+    assert made == [[False, False]]
+    turned = x.T.contiguous().T
+    torch.testing.assert_close(graph(turned, y)[0], x + 2)
+    assert len(made) == 2
+    with threads_within(torch.get_num_threads() + 1):
+        graph(x, y)
+    graph(x, y)
+    assert len(made) == 3

@@ -5,7 +5,8 @@
 
 Each benchmark is a process of its own: none slows or feeds another. Results are kept by benchmark in
 experiments/results/benchmarks.json (of a GPU: benchmarks-cuda.json; of a quick run: nowhere, unless --out is given), so
-that one may be run again alone, and the table beside it as benchmarks.md.
+that one may be run again alone, and the table beside it as benchmarks.md. Rows of peers that `--without` leaves out
+stay as they were, and say so.
 """
 
 import argparse
@@ -18,7 +19,7 @@ from typing import Any
 
 from experiments.benchmarks.command import Options, add_options, options_of, refused
 from experiments.benchmarks.problem import digits
-from experiments.benchmarks.result import markdown
+from experiments.benchmarks.result import markdown, with_earlier
 from mtbkd.errors import InputError, nearest
 
 NAMES = ("svi_step", "gradient", "predict", "sgmcmc", "memory", "growth", "hmc")
@@ -95,7 +96,7 @@ def run_all(names: list[str], options: Options, path: Path | None) -> int:
         options = with_problem(options, names, Path(folder))
         for name in names:
             try:
-                results[name] = run_one(name, options)
+                results[name] = with_earlier(run_one(name, options), results.get(name, {}))
             except RuntimeError as error:
                 failed.append(name)
                 print(error, file=sys.stderr, flush=True)

@@ -29,7 +29,7 @@ from experiments.benchmarks.command import Options, main
 from experiments.benchmarks.effective import Effective, agreement
 from experiments.benchmarks.peers import missing
 from experiments.benchmarks.problem import given_or_digits, made_up
-from experiments.benchmarks.result import Result, Row
+from experiments.benchmarks.result import LEFT_OUT, Result, Row
 from experiments.benchmarks.turns import Ratio
 from mtbkd.errors import InputError, nearest
 from mtbkd.threads import available_cores
@@ -89,7 +89,7 @@ def benchmark(options: Options) -> Result:
         if peer.once and device.type == "cuda":
             reason = "it runs one chain after the other, which a GPU does not help"
         if name in left_out:
-            reason = "left out by --without"
+            reason = LEFT_OUT
         if reason:
             skipped[peer.title] = reason
     names = [OURS, *(name for name, peer in PEERS.items() if peer.title not in skipped)]

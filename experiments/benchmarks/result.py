@@ -7,6 +7,9 @@ from typing import Any
 
 from experiments.benchmarks.turns import Ratio, Times
 
+LEFT_OUT = "left out by --without"
+EARLIER = "of an earlier run"
+
 
 @dataclass(frozen=True)
 class Row:
@@ -78,6 +81,23 @@ def rate_row(measure: str, unit: str, work: float, times: Times, ours: str, peer
         lower=False,
         **rest,
     )
+
+
+def with_earlier(found: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
+    """A result, as `to_json` gave it, with the rows of peers that were left out by choice as the one `before` of the
+    same benchmark has them: nothing that took hours is lost, and each such row says that it is of another run."""
+    left_out = [peer for peer, why in found["skipped"].items() if why == LEFT_OUT]
+    mark = f"{EARLIER} (cores: {before.get('machine', {}).get('cores', '?')})"
+    stay = [
+        row
+        if row["note"].startswith(EARLIER)
+        else row | {"note": "; ".join(filter(None, (mark, row["note"])))}
+        for row in before.get("rows", [])
+        if row["peer"] in left_out
+    ]
+    there = {row["peer"] for row in stay}
+    skipped = {peer: why for peer, why in found["skipped"].items() if peer not in there}
+    return found | {"rows": [*found["rows"], *stay], "skipped": skipped}
 
 
 def markdown(results: Sequence[dict[str, Any]]) -> str:

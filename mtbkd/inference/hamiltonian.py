@@ -97,11 +97,11 @@ def leapfrog(
     met on the way, evenly. Reversible: with the velocity `[C, D]` turned round it comes back."""
     theta, value, grad = state.theta, state.value, state.grad
     drift, met = step_size * metric.scale, []
-    velocity = velocity + 0.5 * step_size * metric.force(grad)
+    velocity = velocity.add(metric.force(grad), alpha=0.5 * step_size)
     for i in range(1, steps + 1):
-        theta = theta + drift * velocity
+        theta = torch.addcmul(theta, drift, velocity)
         value, grad = density.value_and_grad(theta)
-        velocity = velocity + (step_size if i < steps else 0.5 * step_size) * metric.force(grad)
+        velocity = velocity.add(metric.force(grad), alpha=step_size if i < steps else 0.5 * step_size)
         if heard and i % math.ceil(steps / heard) == 0:
             met.append(grad)
     return HMCState(theta, value, grad), velocity, tuple(met)

@@ -12,7 +12,16 @@ from experiments.benchmarks import __main__ as bench
 from experiments.benchmarks import gradient, growth, hmc, svi_step, turns
 from experiments.benchmarks.command import Options
 from experiments.benchmarks.problem import made_up
-from experiments.benchmarks.result import Result, Row, markdown, rate_row, short, time_row
+from experiments.benchmarks.result import (
+    LEFT_OUT,
+    Result,
+    Row,
+    markdown,
+    rate_row,
+    short,
+    time_row,
+    with_earlier,
+)
 from experiments.benchmarks.turns import Contender, Ratio, StepClock, take_turns
 from mtbkd.errors import InputError
 
@@ -124,6 +133,32 @@ def test_numbers_are_short():
         "12.3",
         "1,234",
     ]
+
+
+def test_rows_of_a_peer_that_is_left_out_stay_and_say_of_which_run_they_are():
+    def result(rate, peers, skipped):
+        rows = [
+            Row("draws", peer, "a second", rate, 1.0, note="99 of 100" * (peer == "Pyro")) for peer in peers
+        ]
+        return Result("hmc", rows, skipped).to_json() | {"machine": {"cores": 2}}
+
+    before = result(3.0, ["Pyro", "JAX"], {}) | {"machine": {"cores": 1}}
+    found = result(4.0, ["JAX"], {"Pyro": LEFT_OUT, "BlackJAX": "not installed"})
+    joined = with_earlier(found, before)
+    assert [(row["peer"], row["ours"], row["note"]) for row in joined["rows"]] == [
+        ("JAX", 4.0, ""),
+        ("Pyro", 3.0, "of an earlier run (cores: 1); 99 of 100"),
+    ]
+    assert joined["skipped"] == {"BlackJAX": "not installed"}
+    # A third run leaves the mark as it is; with no run before there is nothing to keep.
+    again = with_earlier(result(5.0, ["JAX"], {"Pyro": LEFT_OUT}), joined)
+    assert [(row["peer"], row["ours"]) for row in again["rows"]] == [("JAX", 5.0), ("Pyro", 3.0)]
+    assert again["rows"][1]["note"] == "of an earlier run (cores: 1); 99 of 100"
+    assert with_earlier(found, {}) == found
+    # A peer that failed has no row: a figure of before would hide it.
+    assert with_earlier(result(4.0, ["JAX"], {"Pyro": "it failed: x"}), before)["skipped"] == {
+        "Pyro": "it failed: x"
+    }
 
 
 # ---- growth ------------------------------------------------------------------------------------------------------
