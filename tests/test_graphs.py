@@ -171,7 +171,7 @@ def test_a_change_of_dtype_is_no_idle_operation():
     assert graph(x)[0].dtype == torch.float32
 
 
-def test_a_graph_is_compiled_once_for_each_layout_and_number_of_threads(monkeypatch):
+def test_a_graph_is_compiled_once_for_each_kind_of_inputs_and_number_of_threads(monkeypatch):
     """torch's guards are not asked: what they would have noticed is."""
     made = []
 
@@ -192,3 +192,6 @@ def test_a_graph_is_compiled_once_for_each_layout_and_number_of_threads(monkeypa
         graph(x, y)
     graph(x, y)
     assert len(made) == 3
+    doubled = graph(x.double(), y)[0]
+    assert doubled.dtype == torch.float64
+    assert len(made) == 4
