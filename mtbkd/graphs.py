@@ -47,8 +47,8 @@ class Execution:
 class Compiled:
     """A module through torch.compile, once for each kind of inputs and number of threads.
 
-    Of what torch.compile's guards look after, a graph of tensor operations has nothing but its inputs' types, shapes and
-    layouts; looked up here, they take little, where the guards took a quarter of a small student's step.
+    Of what torch.compile's guards look after, a graph of tensor operations has nothing but its inputs' types, shapes
+    and layouts; looked up here, they take little, where the guards took a quarter of a small student's step.
     """
 
     def __init__(self, module: GraphModule) -> None:
