@@ -41,7 +41,7 @@ def masked_sum(graph: Graph, node: Node) -> Node | None:
     given: Any = node.args
     x, dim, index = given[:3]
     others = elsewhere(graph, x, dim, index)
-    if others is None or shape_of(node) != one_along(x, dim):
+    if others is None:
         return None
     return call(graph, aten.sum.dim_IntList, call(graph, aten.masked_fill.Scalar, x, others, 0), [dim], True)
 
@@ -65,10 +65,12 @@ def one_along(tensor: Node, dim: int) -> torch.Size:
 
 
 def elsewhere(graph: Graph, tensor: Node, dim: int, index: Node) -> Node | None:
-    """Whether a place along `dim` of a tensor is another than the row's index; None where the dimension is long, or a
-    row has several indices."""
-    shape = value_of(tensor).shape
-    if len(shape) == 0 or shape[dim] > SHORT or value_of(index).shape[dim] != 1:
+    """Whether a place along `dim` of a tensor is another than the row's index; None where the dimension is long, or not
+    each row has one index."""
+    numbers, shape = value_of(tensor), value_of(tensor).shape
+    if not numbers.is_floating_point() or len(shape) == 0 or shape[dim] > SHORT:
+        return None
+    if value_of(index).shape != one_along(tensor, dim):
         return None
     while index.target == aten.expand.default:  # the same for all chains: once for all of them
         (index,) = index.all_input_nodes

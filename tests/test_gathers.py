@@ -76,6 +76,21 @@ def test_several_entries_a_row_and_other_dimensions():
     assert torch.equal(new(x, rows)[0], x[[3, 5, 0, 3], [0, 1, 2, 3]][None])
 
 
+def test_rows_without_an_index_and_integers_are_left_alone():
+    """A look-up may be of the first rows alone; a sum of integers may be of another type than they."""
+    x, index = torch.arange(12.0).view(4, 3), torch.tensor([[2], [0]])
+    module = traced(lambda x, i: (x.gather(1, i),), (x, index))
+    assert lookups(without_gathers(module)) == 1
+    assert without_gathers(module)(x, index)[0].tolist() == [[2.0], [3.0]]
+    whole, places = x.to(torch.int32), torch.tensor([[2], [0], [1], [1]])
+    module = traced(lambda x, i: (x.gather(1, i),), (whole, places))
+    assert without_gathers(module)(whole, places)[0].dtype == torch.int32
+    values = torch.ones(4, 1)
+    module = traced(lambda x, i, v: (torch.zeros_like(x).scatter_add(1, i, v),), (x, index, values))
+    found = without_gathers(module)(x, index, values)[0]
+    assert found.sum(1).tolist() == [1.0, 1.0, 0.0, 0.0]
+
+
 def test_what_is_added_to_something_is_added():
     """Only zeros are replaced: values that are added to others stay a scatter."""
     x, index, values = torch.ones(3, 4), torch.tensor([[0], [3], [1]]), torch.tensor([[2.0], [3.0], [4.0]])
