@@ -94,7 +94,7 @@ ENGINES = {
         small={"warmup": 20, "draws": 6, "num_chains": 2},
         hard={
             "correlated": Hard({"warmup": 200, "draws": 300}, draws=2000),
-            # Coarser steps leave a chain in the neck for hundreds of draws now and then: right, but 2,000 are not enough.
+            # Coarser steps leave a chain in the neck for hundreds of draws now and then, which 2,000 cannot average.
             "funnel": Hard({"warmup": 200, "draws": 1500, "accept": 0.95}, draws=2000),
         },
     ),
