@@ -47,8 +47,8 @@ class Execution:
 class Compiled:
     """A module through torch.compile, once for each kind of inputs and number of threads.
 
-    Of what torch.compile's guards look after, a graph of tensor operations has nothing but its inputs' types, shapes
-    and layouts; looked up here, they take little, where the guards took a quarter of a small student's step.
+    Of what torch.compile's guards look after, a graph of tensor operations has nothing but its inputs' types, shapes,
+    layouts and gradients; looked up here, they take little, where the guards took a quarter of a small student's step.
     """
 
     def __init__(self, module: GraphModule) -> None:
@@ -56,7 +56,8 @@ class Compiled:
         self.made: dict[tuple[object, ...], Callable[..., Tensors]] = {}
 
     def __call__(self, *inputs: Tensor) -> Tensors:
-        key = (torch.get_num_threads(), *((t.dtype, t.device, t.shape, t.stride()) for t in inputs))
+        kinds = ((t.dtype, t.device, t.shape, t.stride(), t.requires_grad) for t in inputs)
+        key = (torch.get_num_threads(), torch.is_grad_enabled(), *kinds)
         if key not in self.made:
             # A module of its own each time: torch keeps what it compiled with the module's code.
             module = copy.deepcopy(self.module)
@@ -124,11 +125,11 @@ class HoistedGraph:
 
 
 def laid_out(module: GraphModule) -> GraphModule:
-    """The graph with rows innermost in memory, or as it is where that cannot be written."""
+    """The graph without look-ups and with rows innermost in memory, or as it is where that cannot be written."""
     try:
         return rows_innermost(without_gathers(module))
     except Exception as error:  # a layout is for speed alone: what it cannot do must not end the run
-        log.info("rows are not laid innermost (%s: %s)", type(error).__name__, first_line(error))
+        log.info("a graph is compiled as it was traced (%s: %s)", type(error).__name__, first_line(error))
         return module
 
 

@@ -195,3 +195,7 @@ def test_a_graph_is_compiled_once_for_each_kind_of_inputs_and_number_of_threads(
     doubled = graph(x.double(), y)[0]
     assert doubled.dtype == torch.float64
     assert len(made) == 4
+    slope = graph(x.requires_grad_(), y)[0].sum()
+    (found,) = torch.autograd.grad(slope, x)
+    assert torch.equal(found, torch.ones(2, 3))
+    assert len(made) == 5

@@ -4,7 +4,8 @@
 
 1,000 draws of the network 64-16-16-10, at 360 held-out inputs as digits has, and at one and at 2,000. Pyro's model is
 the network with a prior on its weights and nothing else; both must give the same probabilities. `Predictive` takes
-draws one by one: `parallel=True` fails on a network in a PyroModule.
+draws one by one: `parallel=True` fails on a network in a PyroModule. The floor is what the matrix products alone
+take, of all draws at once, with nothing between them.
 """
 
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from experiments.benchmarks.turns import Contender, on_quickest_threads, take_tu
 from mtbkd.posterior import Posterior
 from mtbkd.students.student import Student
 
-OURS, PYRO = "ours", "Pyro's Predictive"
+OURS, PYRO, FLOOR = "ours", "Pyro's Predictive", "the matrix products alone"
 HELD_OUT_INPUTS = 360
 
 
@@ -31,13 +32,19 @@ def benchmark(options: Options) -> Result:
     rows = []
     for inputs in (1, 50) if options.quick else (1, HELD_OUT_INPUTS, 2000):
         x = torch.randn(inputs, 64, generator=torch.Generator().manual_seed(1))
-        both = [Contender(OURS, times_over(our_probs(posterior, x))), pyro_contender(student, posterior, x)]
+        contenders = [
+            Contender(OURS, times_over(our_probs(posterior, x))),
+            pyro_contender(student, posterior, x),
+            Contender(FLOOR, times_over(products(posterior, x))),
+        ]
         check_same(our_probs(posterior, x)(), pyro_probs(student, posterior, x)())
-        turns = [on_quickest_threads(contender, options.seconds / 5) for contender in both]
+        turns = [on_quickest_threads(contender, options.seconds / 5) for contender in contenders]
         times = take_turns(turns, options.rounds, options.seconds)
         goal = 20.0 if inputs == HELD_OUT_INPUTS else None
         measure = f"predictive draws x inputs, {draws:,} draws, {inputs:,} input{'s' * (inputs > 1)}"
-        rows.append(rate_row(measure, "a second", draws * inputs, times, OURS, PYRO, target=goal))
+        work = draws * inputs
+        rows.append(rate_row(measure, "a second", work, times, OURS, PYRO, target=goal))
+        rows.append(rate_row(measure, "a second", work, times, OURS, FLOOR))
     return Result("predict", rows, settings={"draws": draws, "weights": student.skeleton.num_weights})
 
 
@@ -52,6 +59,20 @@ def posterior_of(student: Student, draws: int) -> Posterior:
 def our_probs(posterior: Posterior, x: Tensor) -> Callable[[], Tensor]:
     """`[S, N, K]` by `Posterior.predict`."""
     return lambda: posterior.predict(x).probs
+
+
+def products(posterior: Posterior, x: Tensor) -> Callable[[], Tensor]:
+    """`[S, K, N]` of the layers' products, first of all draws with the inputs they share, then draw by draw."""
+    first, *others = (v.flatten(0, 1) for v in posterior.values.values() if v.ndim == 4)
+    draws, width, _ = first.shape
+
+    def run() -> Tensor:
+        hidden = (first.flatten(0, 1) @ x.T).view(draws, width, len(x))
+        for weight in others:
+            hidden = weight @ hidden
+        return hidden
+
+    return run
 
 
 def pyro_probs(student: Student, posterior: Posterior, x: Tensor) -> Callable[[], Tensor]:
